@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-2.0
+# Each target is a script in scripts/; "make" lists them.
+.PHONY: help tree export check run shell test bench clean distclean
+
+help:
+	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
+	@echo 'make shell      the same machine, with a prompt'
+	@echo 'make test       everything that CI runs'
+	@echo 'make bench      measure the series against the unpatched base'
+	@echo
+	@echo 'make tree       make build/linux: the base in git, the series as commits on top'
+	@echo '                (LINUX=/path/to/linux.git: a worktree of your own clone at tag v7.3)'
+	@echo 'make export     from build/linux back to patches/, series and the added files'
+	@echo 'make check      do these agree, does the series apply, are patches and scripts clean'
+	@echo 'make clean      remove all of build/ but build/linux; "make distclean" removes that too'
+
+tree:
+	@scripts/base.sh
+check export run shell test bench clean:
+	@scripts/$@.sh
+distclean:
+	@scripts/clean.sh --all

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * zbud: an allocator for compressed pages.  What it is and how it works is
+ * told at the top of mm/zbud.c.
+ */
+#ifndef _LINUX_ZBUD_H
+#define _LINUX_ZBUD_H
+
+#include <linux/log2.h>
+#include <linux/types.h>
+
+struct scatterlist;
+struct zbud_pool;
+
+/*
+ * How many objects a page can hold: struct page has two words to describe
+ * them, a byte for each.
+ */
+#define ZBUD_SLOTS		(2 * sizeof(unsigned long))
+
+/* A handle is the page's frame number above the number of the slot. */
+#define ZBUD_SLOT_BITS		const_ilog2(ZBUD_SLOTS)
+
+/* What one object, split over two pages at the most, is read back as. */
+#define ZBUD_SG_ENTRIES		2
+
+struct zbud_pool *zbud_create_pool(void);
+void zbud_destroy_pool(struct zbud_pool *pool);
+
+int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
+	       unsigned long *handle);
+void zbud_free(struct zbud_pool *pool, unsigned long *handle);
+
+int zbud_write(struct zbud_pool *pool, unsigned long *handle,
+	       const void *src, size_t len);
+int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
+		    struct scatterlist *sg, size_t len);
+void zbud_read_end(struct zbud_pool *pool, unsigned long *handle);
+
+unsigned long zbud_total_pages(struct zbud_pool *pool);
+size_t zbud_meta_bytes(struct zbud_pool *pool);
+
+#endif /* _LINUX_ZBUD_H */

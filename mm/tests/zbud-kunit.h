@@ -1,0 +1,786 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KUnit tests for zbud.
+ *
+ * Included by mm/zbud.c, for the sake of the function that gets pages: the
+ * tests make it fail.  What they check is what the allocator promises to who
+ * uses it, and which page an object is put into.
+ */
+
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+
+/* What a test knows of an object. */
+struct zbud_test_object {
+	unsigned long handle;
+	size_t size;
+	u32 seed;
+};
+
+struct zbud_test {
+	struct zbud_pool *pool;
+	unsigned long nr_zspages;
+	/* Contents on their way in and out. */
+	u8 *buf;
+};
+
+#define ZBUD_TEST_GFP	(GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE)
+
+/* Pages of all pools in the system, not off by what the CPUs have yet to add. */
+static unsigned long nr_zspages(void)
+{
+	unsigned long nr = 0;
+	struct zone *zone;
+
+	for_each_populated_zone(zone)
+		nr += zone_page_state_snapshot(zone, NR_ZSPAGES);
+	return nr;
+}
+
+/* The largest object that takes so many chunks, but for a whole page. */
+static size_t chunks_size(unsigned int chunks)
+{
+	return chunks * ZBUD_CHUNK_SIZE - ZBUD_HEADER_SIZE;
+}
+
+static void fill(u8 *buf, size_t size, u32 seed)
+{
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, seed);
+	prandom_bytes_state(&rnd, buf, size);
+}
+
+/* Allocate and write an object with contents that its seed tells. */
+static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
+		 size_t size, u32 seed)
+{
+	int err;
+
+	err = zbud_alloc(pool, size, ZBUD_TEST_GFP, NUMA_NO_NODE, &obj->handle);
+	if (err)
+		return err;
+
+	obj->size = size;
+	obj->seed = seed;
+	fill(buf, size, seed);
+	return zbud_write(pool, &obj->handle, buf, size);
+}
+
+/* Is the object what was stored? */
+static bool same(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct sg_mapping_iter miter;
+	size_t at = 0;
+	bool ok = true;
+
+	fill(buf, obj->size, obj->seed);
+	if (zbud_read_begin(pool, &obj->handle, sg, obj->size))
+		return false;
+
+	sg_miter_start(&miter, sg, sg_nents(sg), SG_MITER_FROM_SG | SG_MITER_ATOMIC);
+	while (sg_miter_next(&miter)) {
+		ok = ok && at + miter.length <= obj->size &&
+		     !memcmp(miter.addr, buf + at, miter.length);
+		at += miter.length;
+	}
+	sg_miter_stop(&miter);
+	zbud_read_end(pool, &obj->handle);
+
+	return ok && at == obj->size;
+}
+
+static bool same_page(struct zbud_test_object *a, struct zbud_test_object *b)
+{
+	return handle_page(a->handle) == handle_page(b->handle);
+}
+
+static void must_store(struct kunit *test, struct zbud_test_object *obj,
+		       size_t size)
+{
+	struct zbud_test *t = test->priv;
+
+	KUNIT_ASSERT_EQ(test, store(t->pool, t->buf, obj, size, size + 1), 0);
+}
+
+static void must_be_same(struct kunit *test, struct zbud_test_object *obj)
+{
+	struct zbud_test *t = test->priv;
+
+	KUNIT_ASSERT_TRUE_MSG(test, same(t->pool, t->buf, obj),
+			      "an object of %zu bytes has changed", obj->size);
+}
+
+static void free_objects(struct kunit *test, struct zbud_test_object *objs,
+			 unsigned int nr)
+{
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (!objs[i].handle)
+			continue;
+		must_be_same(test, &objs[i]);
+		zbud_free(t->pool, &objs[i].handle);
+		KUNIT_EXPECT_EQ(test, objs[i].handle, 0);
+	}
+}
+
+/* === Sizes =============================================================== */
+
+static void size_zero_is_invalid(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	unsigned long handle = 0;
+
+	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, 0, ZBUD_TEST_GFP,
+					 NUMA_NO_NODE, &handle), -EINVAL);
+	KUNIT_EXPECT_EQ(test, handle, 0);
+}
+
+static void size_above_a_page_is_no_memory(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	unsigned long handle = 0;
+
+	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, PAGE_SIZE + 1, ZBUD_TEST_GFP,
+					 NUMA_NO_NODE, &handle), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, SIZE_MAX, ZBUD_TEST_GFP,
+					 NUMA_NO_NODE, &handle), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, handle, 0);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
+static void every_size_around_a_chunk_boundary_keeps_its_bytes(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object objs[3] = {};
+	size_t edge;
+	int i;
+
+	/* Without the header, then with it. */
+	for (edge = ZBUD_CHUNK_SIZE; edge <= 2 * PAGE_SIZE; edge += ZBUD_CHUNK_SIZE) {
+		size_t middle = edge <= PAGE_SIZE ? edge :
+				edge - PAGE_SIZE - ZBUD_HEADER_SIZE;
+
+		for (i = 0; i < 3; i++) {
+			size_t size = middle + i - 1;
+
+			if (size >= 1 && size <= PAGE_SIZE)
+				must_store(test, &objs[i], size);
+		}
+		free_objects(test, objs, 3);
+		KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 0);
+	}
+}
+
+static void one_byte_and_a_whole_page_are_sizes(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object objs[2] = {};
+
+	must_store(test, &objs[0], 1);
+	must_store(test, &objs[1], PAGE_SIZE);
+	/* Exactly one page, with nothing but the object in it. */
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+	free_objects(test, objs, 2);
+}
+
+/* === Which page ========================================================== */
+
+static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
+{
+	struct zbud_test_object objs[ZBUD_SLOTS + 1] = {};
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ZBUD_SLOTS; i++) {
+		must_store(test, &objs[i], 1 + i);
+		KUNIT_EXPECT_TRUE(test, same_page(&objs[i], &objs[0]));
+	}
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+
+	/* There is space left, but no slot. */
+	must_store(test, &objs[ZBUD_SLOTS], 1);
+	KUNIT_EXPECT_FALSE(test, same_page(&objs[ZBUD_SLOTS], &objs[0]));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+
+	/* With a slot, the page is used again. */
+	zbud_free(t->pool, &objs[ZBUD_SLOTS].handle);
+	zbud_free(t->pool, &objs[3].handle);
+	must_store(test, &objs[3], 20);
+	KUNIT_EXPECT_TRUE(test, same_page(&objs[3], &objs[0]));
+
+	free_objects(test, objs, ZBUD_SLOTS);
+}
+
+/* Pages for one shard only: what else comes is kept aside. */
+static struct page *page_of_one_shard(gfp_t gfp, int nid)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct zbud_test *t = test->priv;
+	struct page *page, *next, *found = NULL;
+	LIST_HEAD(others);
+
+	while (!found) {
+		page = alloc_pages_node(nid, gfp, 0);
+		if (!page)
+			break;
+		if (pfn_shard(t->pool, page_to_pfn(page)) == &t->pool->shards[0])
+			found = page;
+		else
+			list_add(&page->lru, &others);
+	}
+	list_for_each_entry_safe(page, next, &others, lru)
+		__free_page(page);
+	return found;
+}
+
+static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
+{
+	/* Free chunks of the pages, and what the objects then need. */
+	static const u8 room[] = { 30, 12, 50, 20, 13, 90 };
+	static const struct {
+		u8 chunks;
+		u8 expected;
+	} fits[] = { { 12, 1 }, { 14, 3 }, { 13, 4 }, { 31, 2 }, { 60, 5 }, { 17, 2 } };
+	struct zbud_test_object pages[ARRAY_SIZE(room)] = {};
+	struct zbud_test_object fillers[ARRAY_SIZE(room)] = {};
+	struct zbud_test_object objs[ARRAY_SIZE(fits)] = {};
+	int i;
+
+	kunit_activate_static_stub(test, get_page_from_buddy, page_of_one_shard);
+
+	for (i = 0; i < ARRAY_SIZE(room); i++) {
+		must_store(test, &pages[i], chunks_size(ZBUD_CHUNKS - room[i]));
+		must_store(test, &fillers[i], chunks_size(room[i]));
+		KUNIT_ASSERT_TRUE(test, same_page(&pages[i], &fillers[i]));
+	}
+	free_objects(test, fillers, ARRAY_SIZE(fillers));
+
+	for (i = 0; i < ARRAY_SIZE(fits); i++) {
+		must_store(test, &objs[i], chunks_size(fits[i].chunks));
+		KUNIT_EXPECT_TRUE_MSG(test, same_page(&objs[i], &pages[fits[i].expected]),
+				      "%u chunks", fits[i].chunks);
+	}
+	free_objects(test, objs, ARRAY_SIZE(objs));
+	free_objects(test, pages, ARRAY_SIZE(pages));
+}
+
+static void a_page_is_given_back_with_its_last_object(struct kunit *test)
+{
+	struct zbud_test_object objs[4] = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+	KUNIT_EXPECT_EQ(test, nr_zspages(), t->nr_zspages + 2);
+
+	zbud_free(t->pool, &objs[0].handle);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+	zbud_free(t->pool, &objs[1].handle);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+	free_objects(test, objs, 4);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
+/* === Holes and pins ====================================================== */
+
+static void holes_are_closed_for_an_object_that_needs_them(struct kunit *test)
+{
+	struct zbud_test_object objs[8] = {}, big = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 1);
+
+	zbud_free(t->pool, &objs[1].handle);
+	zbud_free(t->pool, &objs[4].handle);
+	zbud_free(t->pool, &objs[6].handle);
+	must_store(test, &big, chunks_size(ZBUD_CHUNKS * 3 / 8));
+	KUNIT_EXPECT_TRUE(test, same_page(&big, &objs[0]));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+
+	free_objects(test, &big, 1);
+	free_objects(test, objs, 8);
+}
+
+static void a_pinned_page_is_not_rearranged(struct kunit *test)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test_object objs[8] = {}, big = {}, small = {};
+	struct zbud_test *t = test->priv;
+	unsigned long word;
+	int i;
+
+	for (i = 0; i < 8; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
+	zbud_free(t->pool, &objs[1].handle);
+	zbud_free(t->pool, &objs[4].handle);
+
+	word = objs[5].handle;
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[5].handle, sg,
+					      objs[5].size), 0);
+
+	/* It would have to move something, and goes elsewhere. */
+	must_store(test, &big, chunks_size(ZBUD_CHUNKS / 4));
+	KUNIT_EXPECT_FALSE(test, same_page(&big, &objs[0]));
+	zbud_free(t->pool, &big.handle);
+
+	/* These need not: one to the byte, one with its own slot. */
+	must_store(test, &small, chunks_size(ZBUD_CHUNKS / 8));
+	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
+	zbud_free(t->pool, &small.handle);
+	zbud_free(t->pool, &objs[7].handle);
+	must_store(test, &small, 1);
+	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
+	zbud_free(t->pool, &small.handle);
+
+	/* The reader has seen nothing of it. */
+	KUNIT_EXPECT_EQ(test, objs[5].handle, word);
+	fill(t->buf, objs[5].size, objs[5].seed);
+	KUNIT_EXPECT_MEMEQ(test, sg_virt(sg), t->buf, objs[5].size);
+	zbud_read_end(t->pool, &objs[5].handle);
+
+	/* Without the pin there is room. */
+	must_store(test, &big, chunks_size(ZBUD_CHUNKS * 3 / 8));
+	KUNIT_EXPECT_TRUE(test, same_page(&big, &objs[0]));
+	free_objects(test, &big, 1);
+	free_objects(test, objs, 8);
+}
+
+static void pins_are_counted(struct kunit *test)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test_object objs[4] = {}, big = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
+	for (i = 0; i < 2; i++)
+		KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle,
+						      sg, objs[1].size), 0);
+	zbud_free(t->pool, &objs[0].handle);
+	zbud_free(t->pool, &objs[2].handle);
+
+	zbud_read_end(t->pool, &objs[1].handle);
+	must_store(test, &big, chunks_size(ZBUD_CHUNKS / 2));
+	KUNIT_EXPECT_FALSE(test, same_page(&big, &objs[1]));
+	zbud_free(t->pool, &big.handle);
+
+	zbud_read_end(t->pool, &objs[1].handle);
+	must_store(test, &big, chunks_size(ZBUD_CHUNKS / 2));
+	KUNIT_EXPECT_TRUE(test, same_page(&big, &objs[1]));
+	free_objects(test, &big, 1);
+	free_objects(test, objs, 4);
+}
+
+static void an_object_with_a_strange_header_is_refused(struct kunit *test)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test_object objs[2] = {};
+	struct zbud_test *t = test->priv;
+	struct page *page;
+
+	must_store(test, &objs[0], 100);
+	must_store(test, &objs[1], PAGE_SIZE);
+	page = handle_page(objs[0].handle);
+
+	set_owner(page, 0, &objs[1].handle);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
+						      sg, 100), -EIO);
+		KUNIT_EXPECT_EQ(test, zbud_write(t->pool, &objs[0].handle,
+						 t->buf, 100), -EIO);
+		zbud_free(t->pool, &objs[0].handle);
+	}
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+
+	set_owner(page, 0, &objs[0].handle);
+	free_objects(test, objs, 2);
+}
+
+/* === Out of memory ======================================================= */
+
+static struct page *no_page(gfp_t gfp, int nid)
+{
+	return NULL;
+}
+
+static void out_of_memory_leaves_nothing_behind(struct kunit *test)
+{
+	struct zbud_test_object objs[3] = {}, none = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
+	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none, 1, 1), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none, PAGE_SIZE, 1), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, none.handle, 0);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+	kunit_deactivate_static_stub(test, get_page_from_buddy);
+
+	for (i = 0; i < 3; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
+
+	/* With objects there: what fits still goes in, what does not fails. */
+	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
+	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none,
+				    chunks_size(ZBUD_CHUNKS / 4) + 1, 1), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, none.handle, 0);
+	must_store(test, &none, chunks_size(ZBUD_CHUNKS / 4));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+	kunit_deactivate_static_stub(test, get_page_from_buddy);
+
+	free_objects(test, &none, 1);
+	free_objects(test, objs, 3);
+}
+
+/* === Migration =========================================================== */
+
+static struct folio *migration_target(struct folio *src, unsigned long private)
+{
+	return folio_alloc(ZBUD_TEST_GFP, 0);
+}
+
+/* Migrate a page as compaction does.  The caller has a reference to it. */
+static bool migrate(struct page *page)
+{
+	LIST_HEAD(pages);
+
+	if (!isolate_folio_to_list(page_folio(page), &pages))
+		return false;
+	if (!migrate_pages(&pages, migration_target, NULL, 0, MIGRATE_SYNC,
+			   MR_COMPACTION, NULL))
+		return true;
+	putback_movable_pages(&pages);
+	return false;
+}
+
+static void must_migrate(struct kunit *test, struct zbud_test_object *obj,
+			 bool possible)
+{
+	struct page *page = handle_page(obj->handle);
+
+	get_page(page);
+	KUNIT_EXPECT_EQ(test, migrate(page), possible);
+	KUNIT_EXPECT_EQ(test, handle_page(obj->handle) != page, possible);
+	put_page(page);
+}
+
+static void a_migrated_page_takes_its_objects_along(struct kunit *test)
+{
+	struct zbud_test_object objs[6] = {}, more = {}, whole = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		kunit_skip(test, "no CONFIG_MIGRATION");
+
+	for (i = 0; i < 6; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
+	zbud_free(t->pool, &objs[2].handle);
+
+	must_migrate(test, &objs[0], true);
+	for (i = 0; i < 6; i++) {
+		if (i == 2)
+			continue;
+		KUNIT_EXPECT_TRUE(test, same_page(&objs[i], &objs[0]));
+		must_be_same(test, &objs[i]);
+	}
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+
+	/* The new page is as good as the old one. */
+	must_store(test, &more, chunks_size(ZBUD_CHUNKS / 2 - ZBUD_CHUNKS / 8));
+	KUNIT_EXPECT_TRUE(test, same_page(&more, &objs[0]));
+
+	must_store(test, &whole, PAGE_SIZE);
+	must_migrate(test, &whole, true);
+
+	free_objects(test, &whole, 1);
+	free_objects(test, &more, 1);
+	free_objects(test, objs, 6);
+}
+
+static void a_pinned_page_is_not_migrated(struct kunit *test)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object obj = {};
+	struct page *page;
+	LIST_HEAD(pages);
+
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		kunit_skip(test, "no CONFIG_MIGRATION");
+
+	must_store(test, &obj, 1000);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1000), 0);
+	must_migrate(test, &obj, false);
+	zbud_read_end(t->pool, &obj.handle);
+
+	/* Nor if it was pinned after it was isolated. */
+	page = handle_page(obj.handle);
+	KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1000), 0);
+	KUNIT_EXPECT_NE(test, migrate_pages(&pages, migration_target, NULL, 0,
+					    MIGRATE_SYNC, MR_COMPACTION, NULL), 0);
+	zbud_read_end(t->pool, &obj.handle);
+	putback_movable_pages(&pages);
+	KUNIT_EXPECT_PTR_EQ(test, handle_page(obj.handle), page);
+
+	must_migrate(test, &obj, true);
+	free_objects(test, &obj, 1);
+}
+
+static void an_isolated_page_can_be_emptied(struct kunit *test)
+{
+	struct zbud_test_object objs[2] = {}, more = {};
+	struct zbud_test *t = test->priv;
+	struct page *page;
+	LIST_HEAD(pages);
+	int i, how;
+
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		kunit_skip(test, "no CONFIG_MIGRATION");
+
+	/* Then it is migrated, or put back. */
+	for (how = 0; how < 2; how++) {
+		for (i = 0; i < 2; i++)
+			must_store(test, &objs[i], 100);
+		page = handle_page(objs[0].handle);
+		KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
+
+		/* It gets no objects while it is away. */
+		must_store(test, &more, 100);
+		KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
+		zbud_free(t->pool, &more.handle);
+
+		free_objects(test, objs, 2);
+		KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+		if (how)
+			putback_movable_pages(&pages);
+		else
+			KUNIT_EXPECT_EQ(test, migrate_pages(&pages, migration_target,
+							    NULL, 0, MIGRATE_SYNC,
+							    MR_COMPACTION, NULL), 0);
+		KUNIT_EXPECT_TRUE(test, list_empty(&pages));
+	}
+}
+
+/* === Churn =============================================================== */
+
+#define CHURN_OBJECTS	1500U
+#define CHURN_STEPS	200000U
+
+/* Sizes as compressors make them: mostly small, some pages that won't shrink. */
+static size_t churn_size(struct rnd_state *rnd)
+{
+	switch (prandom_u32_state(rnd) % 8) {
+	case 0:
+		return PAGE_SIZE;
+	case 1:
+		return 1 + prandom_u32_state(rnd) % PAGE_SIZE;
+	case 2:
+	case 3:
+		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 16);
+	default:
+		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 2);
+	}
+}
+
+/* Return: NULL, or what went wrong. */
+static const char *churn(struct zbud_pool *pool, u8 *buf,
+			 struct zbud_test_object *objs, u32 seed)
+{
+	struct rnd_state rnd;
+	unsigned int step, i;
+
+	prandom_seed_state(&rnd, seed);
+	for (step = 0; step < CHURN_STEPS; step++) {
+		struct zbud_test_object *obj;
+
+		obj = &objs[prandom_u32_state(&rnd) % CHURN_OBJECTS];
+		if (!obj->handle) {
+			if (store(pool, buf, obj, churn_size(&rnd),
+				  prandom_u32_state(&rnd)))
+				return "an object could not be stored";
+			continue;
+		}
+		if (!same(pool, buf, obj))
+			return "an object has changed";
+		if (prandom_u32_state(&rnd) % 2)
+			zbud_free(pool, &obj->handle);
+		if (step % 1024 == 0)
+			cond_resched();
+	}
+	for (i = 0; i < CHURN_OBJECTS; i++) {
+		if (!objs[i].handle)
+			continue;
+		if (!same(pool, buf, &objs[i]))
+			return "an object has changed";
+		zbud_free(pool, &objs[i].handle);
+	}
+	return NULL;
+}
+
+static void contents_survive_churn(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	u32 seed = get_random_u32();
+	struct zbud_test_object *objs;
+	const char *wrong;
+
+	kunit_info(test, "seed %u\n", seed);
+	objs = kunit_kcalloc(test, CHURN_OBJECTS, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+
+	wrong = churn(t->pool, t->buf, objs, seed);
+	KUNIT_EXPECT_NULL_MSG(test, wrong, "seed %u: %s", seed, wrong);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
+struct churner {
+	struct zbud_pool *pool;
+	struct zbud_test_object *objs;
+	u8 *buf;
+	u32 seed;
+	const char *wrong;
+	struct completion done;
+};
+
+static int churner_fn(void *arg)
+{
+	struct churner *c = arg;
+
+	c->wrong = churn(c->pool, c->buf, c->objs, c->seed);
+	complete(&c->done);
+	return 0;
+}
+
+/* Migrate whatever pool pages there are, until told to stop. */
+static int migrator_fn(void *arg)
+{
+	unsigned long pfn, *migrated = arg;
+
+	while (!kthread_should_stop()) {
+		for (pfn = 0; pfn < max_pfn && !kthread_should_stop(); pfn++) {
+			struct page *page = pfn_to_online_page(pfn);
+
+			if (!page || !PageZbud(page) || !get_page_unless_zero(page))
+				continue;
+			*migrated += migrate(page);
+			put_page(page);
+			cond_resched();
+		}
+	}
+	return 0;
+}
+
+static void contents_survive_churn_by_several_threads(struct kunit *test)
+{
+	struct task_struct *task, *migrator = NULL;
+	struct churner *c, churners[3] = {};
+	struct zbud_test *t = test->priv;
+	unsigned long migrated = 0;
+
+	for (c = churners; c < churners + ARRAY_SIZE(churners); c++) {
+		c->pool = t->pool;
+		c->objs = kunit_kcalloc(test, CHURN_OBJECTS, sizeof(*c->objs), GFP_KERNEL);
+		c->buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, c->objs);
+		KUNIT_ASSERT_NOT_NULL(test, c->buf);
+		c->seed = get_random_u32();
+		init_completion(&c->done);
+	}
+	if (IS_ENABLED(CONFIG_MIGRATION))
+		migrator = kthread_run(migrator_fn, &migrated, "zbud-migrate");
+	for (c = churners; c < churners + ARRAY_SIZE(churners); c++) {
+		task = kthread_run(churner_fn, c, "zbud-churn");
+		if (IS_ERR(task)) {
+			c->wrong = "no thread";
+			complete(&c->done);
+		}
+	}
+	for (c = churners; c < churners + ARRAY_SIZE(churners); c++) {
+		wait_for_completion(&c->done);
+		KUNIT_EXPECT_NULL_MSG(test, c->wrong, "seed %u: %s", c->seed, c->wrong);
+	}
+	if (!IS_ERR_OR_NULL(migrator)) {
+		kthread_stop(migrator);
+		kunit_info(test, "%u CPUs, %lu pages migrated\n",
+			   num_online_cpus(), migrated);
+		KUNIT_EXPECT_GT(test, migrated, 0);
+	}
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
+/* === Suite =============================================================== */
+
+static int zbud_test_init(struct kunit *test)
+{
+	struct zbud_test *t;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	if (!t)
+		return -ENOMEM;
+	t->buf = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	if (!t->buf)
+		return -ENOMEM;
+	t->nr_zspages = nr_zspages();
+	t->pool = zbud_create_pool();
+	if (!t->pool)
+		return -ENOMEM;
+	test->priv = t;
+	return 0;
+}
+
+/* Nothing may be left in the pool, whatever the test was. */
+static void zbud_test_exit(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+
+	if (!t)
+		return;
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+	KUNIT_EXPECT_EQ(test, nr_zspages(), t->nr_zspages);
+	zbud_destroy_pool(t->pool);
+}
+
+static struct kunit_case zbud_test_cases[] = {
+	KUNIT_CASE(size_zero_is_invalid),
+	KUNIT_CASE(size_above_a_page_is_no_memory),
+	KUNIT_CASE(one_byte_and_a_whole_page_are_sizes),
+	KUNIT_CASE(every_size_around_a_chunk_boundary_keeps_its_bytes),
+	KUNIT_CASE(a_page_holds_as_many_objects_as_it_has_slots),
+	KUNIT_CASE(an_object_goes_to_the_fullest_page_with_room),
+	KUNIT_CASE(a_page_is_given_back_with_its_last_object),
+	KUNIT_CASE(holes_are_closed_for_an_object_that_needs_them),
+	KUNIT_CASE(a_pinned_page_is_not_rearranged),
+	KUNIT_CASE(pins_are_counted),
+	KUNIT_CASE(an_object_with_a_strange_header_is_refused),
+	KUNIT_CASE(out_of_memory_leaves_nothing_behind),
+	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
+	KUNIT_CASE(a_pinned_page_is_not_migrated),
+	KUNIT_CASE(an_isolated_page_can_be_emptied),
+	KUNIT_CASE_SLOW(contents_survive_churn),
+	KUNIT_CASE_SLOW(contents_survive_churn_by_several_threads),
+	{}
+};
+
+static struct kunit_suite zbud_test_suite = {
+	.name = "zbud",
+	.init = zbud_test_init,
+	.exit = zbud_test_exit,
+	.test_cases = zbud_test_cases,
+};
+
+kunit_test_suite(zbud_test_suite);

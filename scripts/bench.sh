@@ -1,0 +1,140 @@
+#!/bin/bash
+# Measure the series against mainline: the same program, on the same real pages, on kernels of the same
+# configuration, in the same virtual machine, in turn. Prints one table.
+#
+# Usage: bench.sh [--no-build]	with --no-build, the kernels that are there, even if they are not up to date
+#        ROUNDS=1 bench.sh	a quick look; the rule is five
+#
+# Two kinds of rounds: by the clock, from which under emulation only the ratios mean anything; and by
+# QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is.
+# All numbers go to build/bench/RUN.tsv (clock, round, machine, case, metric, value), the table beside it.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+# What is compared: a name, a kernel (see lib.sh), a mode (see guest/run-bench). A line more here is a
+# column more in the table; the first ones are what the others are compared with.
+machines=(
+	'mainline-zswap base zswap'
+	'mainline-zram base zram'
+	'series series zswap'
+)
+nr_references=2
+
+# What each of them does: a name and a command. A line more here is some lines more in the table; the
+# command prints "METRIC VALUE" lines, and table.py has the titles of the metrics.
+cases=(
+	'4k swapbench -f 4'
+	'64k swapbench -f 64'
+)
+
+rounds=${ROUNDS:-5}
+guest=$BUILD/guest/bench
+out=$BUILD/bench
+run=$(date +%Y%m%d-%H%M%S)
+raw=$out/$run.tsv
+
+# What the clock counts, and what swapbench is told in addition: the instructions are the same in every
+# pass, and fewer pages will do.
+options() {
+	case $1 in
+	time) echo '-m' ;;
+	instructions) echo '-n 3072 -p 1' ;;
+	esac
+}
+
+# boot CLOCK ROUND MACHINE KERNEL MODE
+boot() {
+	local clock=$1 round=$2 machine=$3 kernel=$4 mode=$5 vm=() status=0 log
+
+	case $mode in
+	zram) vm+=(-c "MODE=$mode zswap.enabled=0") ;; # zram is at its best only if zswap never was enabled
+	*) vm+=(-c "MODE=$mode" -s 128) ;;
+	esac
+	[ "$clock" = time ] || vm+=(-I)
+	log=bench-$machine-$clock
+	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -m 1024 -t 900 -n "$log" "${vm[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest/swapbench" "$guest/$clock/cases" "$BUILD"/pages/*.pages \
+		>/dev/null || status=$?
+	[ "$status" = 0 ] || die "$machine fails (status $status)" "See $LOGS/$log.log and .kernel.log."
+	tr -d '\r' <"$LOGS/$log.log" | awk -v OFS='\t' -v prefix="$clock $round $machine" '
+		BEGIN { split(prefix, p, " ") }
+		/^@case / { name = $2; next }
+		/^@/ { name = $1 == "@end" ? "" : name; next }
+		name && NF == 2 { print p[1], p[2], p[3], name, $1, $2 }' >>"$raw"
+}
+
+describe() {
+	local changes=''
+
+	[ -z "$(git -C "$TREE" status --porcelain -uno)" ] || changes=' with uncommitted changes'
+	echo "run $run, $rounds rounds, load at the beginning: $(cut -d' ' -f1-3 /proc/loadavg)"
+	echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
+		"$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version/QEMU/p;q'), TCG, 1 GiB"
+	echo "base: $(cat "$BUILD/obj/base/include/config/kernel.release") ($(base_rev | cut -c1-12))," \
+		"series: $(cat "$BUILD/obj/series/include/config/kernel.release")" \
+		"($(series_rev | cut -c1-12)$changes)${no_build:+, the kernels not brought up to date}"
+	echo "pages: $(cd "$BUILD/pages" && sha256sum ./*.pages | sed -E 's|^(.{12}).* \./(.*)\.pages|\2 \1|' | paste -sd,)"
+}
+
+no_build=''
+case ${1:-} in
+'') ;;
+--no-build) no_build=yes ;;
+*) die "unknown option $1" "The first lines of $0 say which there are." ;;
+esac
+
+lock "$BUILD" bench
+need_pkgs build vm
+mkdir -p "$out" "$LOGS" "$guest"
+for kernel in $(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u); do
+	[ -n "$no_build" ] || build_kernel "$kernel"
+	# The same kernel in all rounds, whatever is built meanwhile
+	cp "$(kernel_image "$kernel")" "$guest/$kernel.bzImage" || die "there is no kernel $kernel"
+done
+"$TOP/scripts/bench/record.sh"
+
+say "compiling swapbench"
+make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
+	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
+for clock in time instructions; do
+	mkdir -p "$guest/$clock"
+	printf "%s $(options $clock)\n" "${cases[@]}" >"$guest/$clock/cases"
+done
+description=$(describe)
+
+pids=()
+trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || :' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+for ((round = 1; round <= rounds; round++)); do
+	say "time, round $round of $rounds"
+	for machine in "${machines[@]}"; do
+		read -ra words <<<"$machine"
+		boot time "$round" "${words[@]}" &
+		pids=($!)
+		wait $! || exit 1
+	done
+done
+# These do not disturb each other.
+for ((round = 1; round <= rounds; round++)); do
+	say "instructions, round $round of $rounds"
+	pids=()
+	for machine in "${machines[@]}"; do
+		read -ra words <<<"$machine"
+		boot instructions "$round" "${words[@]}" &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || exit 1
+	done
+done
+pids=()
+
+{
+	echo "$description"
+	echo
+	python3 "$TOP/scripts/bench/table.py" "$raw" "$nr_references"
+} | tee "$out/$run.txt"
+say "all numbers are in $raw, the table in $out/$run.txt"

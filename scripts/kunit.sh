@@ -1,0 +1,59 @@
+#!/bin/bash
+# Run the series' KUnit suites on User-mode Linux, and print one result for each case.
+#
+# Usage: kunit.sh [KUNITCONFIG]    a file in the tree, by default zbud's
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+need_pkgs build
+need_tree
+config=${1:-mm/tests/zbud.kunitconfig}
+obj=$BUILD/obj/kunit
+log=$BUILD/logs/kunit.log
+json=$BUILD/logs/kunit.json
+
+[ -f "$TREE/$config" ] || die "$TREE has no $config" "Name the series' .kunitconfig, or run 'make tree'."
+need_space "$BUILD" 1000
+lock "$BUILD" kunit
+mkdir -p "$obj" "$BUILD/logs"
+rm -f "$json"
+
+say "building and running the KUnit suites of $config on UML (log: $log)"
+status=0
+(cd "$TREE" && python3 tools/testing/kunit/kunit.py run --arch=um --kunitconfig="$config" --build_dir="$obj" \
+	--kernel_args ncpus=2 --kernel_args seccomp=on --make_options CC='ccache gcc' \
+	--jobs "$(nproc)" --timeout 600 --json="$json") >"$log" 2>&1 </dev/null ||
+	status=$?
+
+# A case with parameters is a group in itself, and counts as one.
+[ ! -f "$json" ] || python3 - "$json" <<'END'
+import json, sys
+
+def report(name, status):
+    if status == "SKIP":
+        print(f"skip - {name} # KUnit skipped it")
+    else:
+        print(f"{'ok' if status == 'PASS' else 'not ok'} - {name}")
+
+def group_status(group):
+    counts = group["misc"]
+    if counts["failed"] + counts["crashed"] + counts["errors"]:
+        return "FAIL"
+    return "PASS" if counts["passed"] else "SKIP"
+
+with open(sys.argv[1]) as file:
+    result = json.load(file)
+for case in result["test_cases"]:
+    report("kunit: " + case["name"], case["status"])
+for suite in result["sub_groups"]:
+    for case in suite["test_cases"]:
+        report(f"kunit: {suite['name']}.{case['name']}", case["status"])
+    for case in suite["sub_groups"]:
+        report(f"kunit: {suite['name']}.{case['name']}", group_status(case))
+END
+if [ $status != 0 ]; then
+	tail -n 40 "$log" | sed 's/^/    /'
+	[ -f "$json" ] || not_ok "kunit: the kernel builds and runs its suites"
+	die "kunit.py failed (status $status)" "The whole log is $log."
+fi

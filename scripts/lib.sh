@@ -1,0 +1,197 @@
+# shellcheck shell=bash disable=SC2034 # variables are for the scripts that read this file
+# What all scripts share: paths, messages, locks, results. Read with ". scripts/lib.sh", never run.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$TOP/build
+TREE=${RAMZSWAP_TREE:-$BUILD/linux} # a git tree: the base, and on top the series; "make tree"
+BASE_TREE=$BUILD/base # a git worktree of TREE at the base; base_worktree makes it
+CACHE=${RAMZSWAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ramzswap}
+
+export CCACHE_DIR=$CACHE/ccache
+
+# The base that patches/ is exported from. Others of 7.3 do as well, but their hashes differ.
+BASE_SUITE=trixie-backports
+BASE_VERSION=7.3.4-1~bpo13+1
+BASE_SHA256=703e369ddd4cce971452f5a593ee55df3a5c10c83caf0fa0df039633ed181ee3
+
+# --- messages ----------------------------------------------------------------
+
+say() { echo "== $*"; }
+
+# die WHAT-HAPPENED [WHAT-TO-DO]...
+die() {
+	printf 'error: %s\n' "$1" >&2
+	shift
+	[ $# = 0 ] || printf '       %s\n' "$@" >&2
+	exit 1
+}
+
+# Results of tests; scripts/test.sh adds them up. A name is the same in every run.
+ok() { echo "ok - $*"; }
+not_ok() { echo "not ok - $*"; }
+skip() { echo "skip - $1 # $2"; } # skip NAME REASON
+
+# --- what a run needs --------------------------------------------------------
+
+# need_pkgs GROUP|PACKAGE...: see scripts/deps.sh
+need_pkgs() { "$TOP/scripts/deps.sh" "$@" >&2 || exit; }
+
+# need_space DIR MIB: DIR need not be there yet.
+need_space() {
+	local dir=$1 free
+
+	while [ ! -d "$dir" ]; do dir=$(dirname "$dir"); done
+	free=$(df -Pm "$dir" | awk 'END { print $4 }')
+	[ "$free" -ge "$2" ] || die "$1 needs $2 MiB of disk space, and has $free" \
+		"Make room there, or put the repository (for build/) or RAMZSWAP_CACHE elsewhere."
+}
+
+# Only one run at a time does what NAME stands for; a second one waits. Held until the script ends.
+# lock DIR NAME
+lock() {
+	mkdir -p "$1"
+	exec {lock_fd}>"$1/.$2.lock"
+	flock -n "$lock_fd" && return
+	say "waiting for another run that holds $1/.$2.lock" >&2
+	flock "$lock_fd"
+}
+
+# An empty directory to work in, removed when the script ends; its path is in $WORK. What is finished
+# is moved from there to its place in one step. Leftovers of a run that was killed are removed here, so
+# call it with a lock held. workdir DIR
+workdir() {
+	[ -z "${WORK:-}" ] || die "workdir is called twice"
+	rm -rf "$1"
+	mkdir -p "$1"
+	WORK=$1
+	trap 'rm -rf "$WORK"' EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+# --- the tree ----------------------------------------------------------------
+
+# git that the user's configuration does not influence
+plain_git() { GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 git "$@"; }
+
+# Commits of the base and of the series' end. With LINUX=, the base is what the clone's tag says.
+base_rev() {
+	git -C "$TREE" rev-parse -q --verify 'refs/tags/ramzswap-base^{commit}' ||
+		git -C "$TREE" rev-parse -q --verify 'refs/tags/v7.3^{commit}' ||
+		die "$TREE has no tag ramzswap-base (nor v7.3)" "Run 'make tree'; see README.md."
+}
+series_rev() { git -C "$TREE" rev-parse -q --verify 'HEAD^{commit}'; }
+
+# The commit that patches/ says it was exported from.
+exported_base() { sed -n 's/^base-commit: //p' "$TOP"/patches/0001-*.patch 2>/dev/null || :; }
+
+need_tree() {
+	[ -e "$TREE/.git" ] || "$TOP/scripts/base.sh" >&2
+}
+
+# Makes BASE_TREE, or brings it to the base.
+base_worktree() {
+	need_tree
+	mkdir -p "$BUILD"
+	(
+		flock 9
+		rev=$(base_rev)
+		if [ -e "$BASE_TREE/.git" ] && git -C "$BASE_TREE" ls-files --error-unmatch Kconfig >/dev/null 2>&1; then
+			[ "$(git -C "$BASE_TREE" rev-parse HEAD)" = "$rev" ] ||
+				git -C "$BASE_TREE" checkout -q -f --detach "$rev"
+			exit
+		fi
+		say "checking the base out to $BASE_TREE" >&2
+		need_space "$BUILD" 2500
+		# One that was interrupted has no index yet, and git keeps it locked.
+		git -C "$TREE" worktree unlock "$BASE_TREE" 2>/dev/null || :
+		rm -rf "$BASE_TREE"
+		git -C "$TREE" worktree prune
+		git -C "$TREE" worktree add -q --detach "$BASE_TREE" "$rev"
+	) 9>"$BUILD/.base.lock"
+}
+
+# A repository of its own in DIR that borrows TREE's objects, at REV. With PATHs, only these are
+# checked out, which takes a second instead of a minute. borrowed_tree DIR REV [PATH]...
+borrowed_tree() {
+	local dir=$1 rev=$2
+	shift 2
+
+	git init -q "$dir"
+	echo "$(git -C "$TREE" rev-parse --path-format=absolute --git-common-dir)/objects" \
+		>"$dir/.git/objects/info/alternates"
+	git -C "$dir" config gc.auto 0
+	git -C "$dir" config user.name "$(identity name)"
+	git -C "$dir" config user.email "$(identity email)"
+	# .gitattributes decides which function a hunk is labelled with.
+	[ $# = 0 ] || git -C "$dir" sparse-checkout set --no-cone .gitattributes "${@/#//}"
+	git -C "$dir" tag ramzswap-base "$(base_rev)"
+	git -C "$dir" checkout -q --detach "$rev"
+}
+
+# identity name|email: who commits the series here: the repository's git identity, otherwise (in a
+# fresh clone of a machine that has none) the one in MAINTAINERS.
+identity() {
+	git -C "$TOP" config "user.$1" || maintainer | case $1 in
+	name) sed -E 's/ *<.*//' ;;
+	email) sed -E 's/.*<(.*)>/\1/' ;;
+	esac
+}
+
+# Whose series it is: "Name <address>"
+maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
+
+# --- kernels -----------------------------------------------------------------
+
+# The kernels that the virtual machines boot, by name: tree and configuration fragments.
+kernel_source() {
+	case $1 in
+	base | base-debug) echo "$BASE_TREE" ;;
+	series | debug) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug." ;;
+	esac
+}
+
+kernel_fragments() {
+	case $1 in
+	*debug) echo vm.config debug.config ;;
+	*) echo vm.config ;;
+	esac
+}
+
+kernel_image() { echo "$BUILD/obj/$1/arch/x86/boot/bzImage"; }
+
+# Brings a kernel up to date, with its tree. build_kernel NAME
+build_kernel() {
+	local src fragments
+
+	src=$(kernel_source "$1")
+	case $1 in
+	base*) base_worktree >&2 ;;
+	*) need_tree ;;
+	esac
+	read -ra fragments <<<"$(kernel_fragments "$1")"
+	"$TOP/scripts/build-kernel.sh" "$src" "$1" "${fragments[@]}" >&2
+}
+
+# --- virtual machines --------------------------------------------------------
+
+LOGS=$BUILD/logs
+
+build_redisload() {
+	mkdir -p "$BUILD/guest"
+	gcc -O2 -Wall -Wextra -static -o "$BUILD/guest/redisload" "$TOP/scripts/guest/redisload.c"
+}
+
+# Exit status of vm.sh where it is not that of the guest's program.
+VM_SPLAT=100		# the kernel complained in its log
+VM_DIED=101		# the machine stopped without saying how the program ended
+VM_TIMEOUT=124		# it did not stop in time
+
+# What a kernel writes to its log only when something is broken. Nothing is excepted: what
+# memory_failure() says of an injected error ("Memory failure: ...") does not match.
+SPLATS='BUG:|WARNING:|KASAN:|Oops|Call Trace|Kernel panic|general protection|[Bb]ad page|UBSAN:'
+SPLATS+='|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU usage'
+SPLATS+='|sleeping function called|scheduling while atomic|rcu: INFO|blocked for more than'
+SPLATS+='|soft lockup|unreferenced object|list_(add|del) corruption|refcount_t:|stack guard page'

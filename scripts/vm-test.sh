@@ -1,0 +1,128 @@
+#!/bin/bash
+# Boot a kernel, run the selftests in it, and print a line for each: "ok - NAME", "not ok - NAME # WHY"
+# or "skip - NAME # REASON".
+#
+# Usage: vm-test.sh base|series|debug|base-debug
+#
+# With the series, these are the ramzswap kselftests and mainline's cgroup/test_zswap. For each test of
+# the latter it counts that it ends as it does on the unpatched base, which is booted once for that.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+kernel=${1:-series}
+name=test-$kernel
+results=$LOGS/$name.results
+jobs=$BUILD/guest/$name
+selftests=$(kernel_source "$kernel")/tools/testing/selftests
+cmdline=TEST_SECONDS=300 limit=1200
+case $kernel in
+*debug) cmdline=TEST_SECONDS=900 limit=3600 ;;
+esac
+
+# Compiles a target of the tree's selftests, statically, and lists its programs for the guest; with
+# PROGRAMs only these. add_target TARGET [PROGRAM]...
+add_target() {
+	local target=$1 dir=$jobs/$1 programs=("${@:2}")
+	local make=(make -s -C "$selftests/$1" OUTPUT="$dir" LDFLAGS=-static)
+
+	mkdir -p "$dir"
+	"${make[@]}" "${programs[@]/#/$dir/}" >"$LOGS/$name.build.log" 2>&1 || {
+		cat "$LOGS/$name.build.log" >&2
+		die "the selftests in $selftests/$target do not compile"
+	}
+	if [ ${#programs[@]} = 0 ]; then
+		find "$selftests/$target" -maxdepth 1 -name '*.sh' -exec cp -t "$dir" {} +
+		mapfile -t programs < <("${make[@]}" COLLECTION=x emit_tests | sed -n 's/^x://p')
+		[ ${#programs[@]} -gt 0 ] || die "$selftests/$target has no tests"
+	fi
+	printf "$target %s\n" "${programs[@]}" >>"$jobs/tests"
+}
+
+# TAP between run-tests' "@begin" and "@end" lines, to results. A program that says nothing, stops early
+# or ends with an error is a failure itself, whatever its single tests were.
+tap_results() {
+	awk -v kernel="$kernel" '
+	function say(result, what, why) {
+		print result " - " kernel ": " program (what ? ": " what : "") (why ? " # " why : "")
+		count++
+	}
+	/^@begin / { program = $2; count = plan = failed = 0; reason = ""; next }
+	!program { next }
+	/^1\.\.[0-9]+/ { plan = substr($1, 4); if (sub(/.*# *SKIP */, "")) reason = $0; next }
+	/^(not )?ok / {
+		result = sub(/^not /, "") ? "not ok" : "ok"
+		sub(/^ok *[0-9]* *(- )?/, "")
+		why = match($0, / *# */) ? substr($0, RSTART + RLENGTH) : ""
+		if (why) $0 = substr($0, 1, RSTART - 1)
+		if (sub(/^(SKIP|XFAIL) */, "", why)) result = "skip"
+		if (result == "not ok") failed++
+		say(result, $0, why)
+		next
+	}
+	/^@end / {
+		if ($3 == 137) say("not ok", "", "not done within its time")
+		else if ($3 == 4 && !count) say("skip", "", reason ? reason : "it says so")
+		else if (!count || ($3 != 0 && $3 != 4 && !failed)) say("not ok", "", "exit status " $3)
+		else if (plan && count != plan) say("not ok", "", count " results of " plan " planned")
+		program = ""
+	}
+	END { if (program) say("not ok", "", "the machine died meanwhile") }' "$1"
+}
+
+# The results with those of test_zswap replaced: does it end as on the base? compare BASE RESULTS
+compare() {
+	awk -v kernel="$kernel" '
+	function is_zswap() {
+		result = $0; sub(/ - .*/, "", result)
+		test = $0; sub(/^[a-z ]* - [^:]*: /, "", test); sub(/ # .*/, "", test)
+		return test ~ /^test_zswap/
+	}
+	FNR == NR { if (is_zswap()) base[test] = result; next }
+	!is_zswap() { print; next }
+	{
+		name = kernel ": " test ", as on the base"
+		if (base[test] == result) print "ok - " name
+		else print "not ok - " name " # " result " instead of " (test in base ? base[test] : "not there")
+		delete base[test]
+	}
+	END { for (test in base) print "not ok - " kernel ": " test ", as on the base # missing" }' "$@"
+}
+
+mkdir -p "$LOGS"
+build_kernel "$kernel"
+rm -rf "$jobs" "$results"
+mkdir -p "$jobs"
+case $kernel in
+base*) ;;
+*)
+	add_target ramzswap
+	base=$LOGS/test-base.results
+	build_kernel base
+	[ "$base" -nt "$(kernel_image base)" ] || {
+		say "test_zswap on the unpatched base first" >&2
+		"$0" base >/dev/null || [ -f "$base" ] || die "the base did not run; see $LOGS/test-base.log"
+	}
+	;;
+esac
+add_target cgroup test_zswap
+
+say "booting $kernel to run $(wc -l <"$jobs/tests") test programs; output in $LOGS/$name.log" >&2
+status=0
+"$TOP/scripts/vm.sh" -k "$kernel" -m 1024 -s 2048 -t "$limit" -n "$name" -c "$cmdline" \
+	"$TOP/scripts/guest/run-tests" "$jobs"/* >/dev/null || status=$?
+{
+	tap_results "$LOGS/$name.log"
+	case $status in
+	"$VM_SPLAT") not_ok "$kernel: the kernel log is clean # $LOGS/$name.kernel.log is not" ;;
+	"$VM_DIED") not_ok "$kernel: the kernel log is clean # the machine died; see $LOGS/$name.kernel.log" ;;
+	"$VM_TIMEOUT") not_ok "$kernel: the kernel log is clean # no answer in $limit s; see $LOGS/$name.log" ;;
+	*) ok "$kernel: the kernel log is clean" ;;
+	esac
+} >"$results.new"
+case $kernel in
+base*) mv "$results.new" "$results" ;;
+*) compare "$base" "$results.new" >"$results" && rm "$results.new" ;;
+esac
+cat "$results"
+! grep -q '^not ok' "$results"

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory errors in pages of the cache. The kernel cannot recover such a page
+ * and has to say so, without touching what is in it. The errors are simulated:
+ * the contents are good all the time, and are verified.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kernel-page-flags.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#ifndef KPF_ZBUD
+#define KPF_ZBUD		27
+#endif
+
+#define CORRUPT_PFN		"/sys/kernel/debug/hwpoison/corrupt-pfn"
+#define UNPOISON_PFN		"/sys/kernel/debug/hwpoison/unpoison-pfn"
+#define HARD_OFFLINE		"/sys/devices/system/memory/hard_offline_page"
+#define SOFT_OFFLINE		"/sys/devices/system/memory/soft_offline_page"
+
+#define NR_PAGES		(16 * MIB / page_size)
+#define NR_VICTIMS		16
+#define MAX_POOL_PAGES		65536
+
+static const char *skip_reason;
+
+FIXTURE(memory_failure) {
+	struct region r;
+	unsigned long victims[NR_VICTIMS];
+};
+
+static __u64 page_flags(unsigned long pfn)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	__u64 flags = 0;
+
+	if (fd >= 0 && pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) != sizeof(flags))
+		flags = 0;
+	close(fd);
+	return flags;
+}
+
+static bool page_is(unsigned long pfn, int kpf)
+{
+	return page_flags(pfn) >> kpf & 1;
+}
+
+/*
+ * All pages of the pool: not those that failed, which keep their type when they
+ * are freed. Return: how many there are; the first @max of them are in @pfns.
+ */
+static unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	unsigned long pfn = 0, found = 0;
+	__u64 flags[1024];
+	ssize_t n;
+	int i;
+
+	if (fd < 0)
+		return 0;
+	while ((n = read(fd, flags, sizeof(flags))) > 0)
+		for (i = 0; i < n / (ssize_t)sizeof(*flags); i++, pfn++)
+			if ((flags[i] >> KPF_ZBUD & 1) && !(flags[i] >> KPF_HWPOISON & 1)) {
+				if (found < max)
+					pfns[found] = pfn;
+				found++;
+			}
+	close(fd);
+	return found;
+}
+
+FIXTURE_SETUP(memory_failure)
+{
+	unsigned long *pfns, nr, i;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (access(RAMZSWAP_STATS, F_OK))
+		SKIP(return, "the cache does not live in zbud");
+	if (access("/proc/kpageflags", F_OK))
+		SKIP(return, "no CONFIG_PROC_PAGE_MONITOR");
+
+	test_stay_resident();
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 16));
+	region_write_all(&self->r);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+
+	pfns = mmap(NULL, MAX_POOL_PAGES * sizeof(*pfns), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pfns);
+	nr = find_pool_pages(pfns, MAX_POOL_PAGES);
+	/* /proc/kpageflags knows exactly those pages that the pool counts. */
+	ASSERT_EQ(stat_value("pages_used"), (long long)nr);
+	ASSERT_LE(NR_VICTIMS, nr);
+	ASSERT_GE(MAX_POOL_PAGES, nr);
+	for (i = 0; i < NR_VICTIMS; i++)
+		self->victims[i] = pfns[i * nr / NR_VICTIMS];
+}
+
+FIXTURE_TEARDOWN(memory_failure)
+{
+}
+
+static int offline(const char *path, unsigned long pfn)
+{
+	if (strcmp(path, CORRUPT_PFN))
+		pfn *= page_size;	/* the others want an address */
+	return file_write_number(path, pfn) ? 0 : errno;
+}
+
+/* The flag stays, as with slab, so that a freed page is not handed out again. */
+static void check_freed_victims(struct __test_metadata *_metadata,
+				const unsigned long *victims)
+{
+	int i;
+
+	for (i = 0; i < NR_VICTIMS; i++) {
+		EXPECT_FALSE(page_is(victims[i], KPF_HWPOISON) && page_is(victims[i], KPF_BUDDY));
+		/* No error really happened: try to get the memory back. */
+		file_write_number(UNPOISON_PFN, victims[i]);
+	}
+}
+
+static void fail_every_victim(struct __test_metadata *_metadata, struct region *r,
+			      const unsigned long *victims, const char *path)
+{
+	int i;
+
+	for (i = 0; i < NR_VICTIMS; i++) {
+		EXPECT_EQ(EBUSY, offline(path, victims[i]));
+		EXPECT_TRUE(page_is(victims[i], KPF_ZBUD));
+	}
+	/* Pages come and go beside and in the ones that failed. */
+	EXPECT_EQ(0, region_wrong_bytes(r, 0, NR_PAGES / 2));
+	region_write(r, 0, NR_PAGES / 2);
+	EXPECT_EQ(NR_PAGES, region_page_out(r));
+	EXPECT_EQ(0, region_wrong_bytes_all(r));
+	region_unmap(r);
+	check_freed_victims(_metadata, victims);
+}
+
+TEST_F_TIMEOUT(memory_failure, an_error_in_the_pool_is_busy_and_harms_nothing, TEST_SECONDS)
+{
+	if (access(CORRUPT_PFN, F_OK))
+		SKIP(return, "no CONFIG_HWPOISON_INJECT");
+	fail_every_victim(_metadata, &self->r, self->victims, CORRUPT_PFN);
+}
+
+TEST_F_TIMEOUT(memory_failure, hard_offlining_is_busy_and_harms_nothing, TEST_SECONDS)
+{
+	if (access(HARD_OFFLINE, F_OK))
+		SKIP(return, "no " HARD_OFFLINE);
+	fail_every_victim(_metadata, &self->r, self->victims, HARD_OFFLINE);
+}
+
+/* It may move the page away, or refuse. */
+TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
+{
+	int i, err, done = 0;
+
+	if (access(SOFT_OFFLINE, F_OK))
+		SKIP(return, "no " SOFT_OFFLINE);
+	for (i = 0; i < NR_VICTIMS; i++) {
+		err = offline(SOFT_OFFLINE, self->victims[i]);
+		if (err) {
+			EXPECT_TRUE(page_is(self->victims[i], KPF_ZBUD));
+			EXPECT_FALSE(page_is(self->victims[i], KPF_HWPOISON));
+		} else {
+			EXPECT_FALSE(page_is(self->victims[i], KPF_ZBUD));
+			EXPECT_TRUE(page_is(self->victims[i], KPF_HWPOISON));
+			done++;
+		}
+	}
+	TH_LOG("%d of %d pages could be taken away", done, NR_VICTIMS);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_write_all(&self->r);
+	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_unmap(&self->r);
+	check_freed_victims(_metadata, self->victims);
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/debug/ramzswap/stats: what it says is well-formed, complete,
+ * true, and agrees with what zswap says.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define NR_PAGES	(16 * MIB / page_size)
+
+static const char *skip_reason;
+
+/* Those that this file has to have; more may be added at any time. */
+static const char * const names[] = {
+	"num_reads", "num_writes", "failed_reads", "failed_writes", "notify_free",
+	"pages_zero", "pages_stored", "pages_used", "orig_data_size",
+	"compr_data_size", "mem_used_total", "good_compress_pct",
+	"pages_expand_pct", "memlimit",
+};
+
+FIXTURE(statistics) {
+	struct region r;
+};
+
+FIXTURE_SETUP(statistics)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (access(RAMZSWAP_STATS, F_OK))
+		SKIP(return, "there is no " RAMZSWAP_STATS);
+	test_stay_resident();
+}
+
+FIXTURE_TEARDOWN(statistics)
+{
+}
+
+static void store(struct __test_metadata *_metadata, struct region *r, enum fill fill)
+{
+	ASSERT_TRUE(region_map(r, NR_PAGES, fill, 15 + fill));
+	region_write_all(r);
+	ASSERT_EQ(NR_PAGES, region_page_out(r));
+}
+
+TEST_F(statistics, has_every_field_on_a_line_of_its_own)
+{
+	int seen[ARRAY_SIZE(names)] = {};
+	char buf[4096], *line, *save;
+	size_t len;
+	unsigned int i;
+
+	ASSERT_TRUE(file_read(RAMZSWAP_STATS, buf, sizeof(buf)));
+	len = strlen(buf);
+	ASSERT_LT(0, len);
+	EXPECT_EQ('\n', buf[len - 1]);
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		size_t name = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
+		size_t value = line[name] == ' ' ? strspn(line + name + 1, "0123456789") : 0;
+
+		EXPECT_TRUE(name && value && !line[name + 1 + value]) {
+			TH_LOG("not a 'name value' line: '%s'", line);
+		}
+		line[name] = '\0';
+		for (i = 0; i < ARRAY_SIZE(names); i++)
+			seen[i] += !strcmp(line, names[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		EXPECT_EQ(1, seen[i]) {
+			TH_LOG("%s is there %d times", names[i], seen[i]);
+		}
+	}
+}
+
+TEST_F(statistics, is_there_and_readable_while_zswap_is_disabled)
+{
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	EXPECT_LE(0, stat_value("pages_stored"));
+	EXPECT_LE(0, stat_value("memlimit"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+}
+
+TEST_F(statistics, is_only_for_root)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(setuid(65534) || stat_value("pages_stored") >= 0);
+	EXPECT_EQ(0, child_status(pid));
+}
+
+TEST_F_TIMEOUT(statistics, agrees_with_itself_and_with_zswap, TEST_SECONDS)
+{
+	long long stored, used, compressed;
+
+	store(_metadata, &self->r, FILL_MIXED);
+	stored = stat_value("pages_stored");
+	used = stat_value("pages_used");
+	compressed = stat_value("compr_data_size");
+
+	EXPECT_EQ(stored, zswap_value("stored_pages"));
+	EXPECT_EQ(used * (long long)page_size, zswap_value("pool_total_size"));
+	EXPECT_EQ(stored * (long long)page_size, stat_value("orig_data_size"));
+	EXPECT_GE(stat_value("orig_data_size"), compressed);
+	EXPECT_GE(used * (long long)page_size, compressed);
+	EXPECT_LT(0, compressed);
+	EXPECT_GE(stat_value("num_writes"), stored);
+	EXPECT_GE(100, stat_value("good_compress_pct"));
+	EXPECT_GE(100, stat_value("pages_expand_pct"));
+}
+
+/* Each page in the cache has an entry with its swap slot, length, and place. */
+TEST_F_TIMEOUT(statistics, counts_metadata_in_mem_used_total, TEST_SECONDS)
+{
+	long long metadata;
+
+	store(_metadata, &self->r, FILL_SPARSE);
+	metadata = stat_value("mem_used_total") -
+		   stat_value("pages_used") * (long long)page_size;
+	EXPECT_LE(16 * stat_value("pages_stored"), metadata);
+	EXPECT_GE(512 * stat_value("pages_stored") + (long long)(4 * MIB), metadata);
+}
+
+TEST_F_TIMEOUT(statistics, counts_each_page_stored_and_loaded_and_each_slot_freed, TEST_SECONDS)
+{
+	const long long reads = stat_value("num_reads"), writes = stat_value("num_writes");
+	const long long failed_reads = stat_value("failed_reads");
+	const long long failed_writes = stat_value("failed_writes");
+	long long freed = stat_value("notify_free");
+	const long long nr = NR_PAGES;
+
+	store(_metadata, &self->r, FILL_TEXT);
+	EXPECT_EQ(nr, stat_value("num_writes") - writes);
+	EXPECT_EQ(0, stat_value("num_reads") - reads);
+
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, NR_PAGES / 4));
+	EXPECT_EQ(nr / 4, stat_value("num_reads") - reads);
+	EXPECT_EQ(nr, stat_value("num_writes") - writes);
+
+	/* Reading frees slots, too, but not all at the same time. */
+	freed = stat_value("notify_free");
+	EXPECT_EQ(0, munmap(region_page(&self->r, NR_PAGES / 2), nr / 2 * page_size));
+	EXPECT_EQ(nr / 2, stat_value("notify_free") - freed);
+
+	EXPECT_EQ(failed_reads, stat_value("failed_reads"));
+	EXPECT_EQ(failed_writes, stat_value("failed_writes"));
+}
+
+TEST_F_TIMEOUT(statistics, counts_pages_that_compress_well_and_that_do_not, TEST_SECONDS)
+{
+	struct region random;
+
+	if (stat_value("pages_stored") > (long long)NR_PAGES / 100)
+		SKIP(return, "others have pages in swap");
+	store(_metadata, &self->r, FILL_SPARSE);
+	EXPECT_LE(99, stat_value("good_compress_pct"));
+	EXPECT_GE(1, stat_value("pages_expand_pct"));
+	store(_metadata, &random, FILL_RANDOM);
+	EXPECT_LE(49, stat_value("good_compress_pct"));
+	EXPECT_GE(51, stat_value("good_compress_pct"));
+	EXPECT_LE(49, stat_value("pages_expand_pct"));
+	EXPECT_GE(51, stat_value("pages_expand_pct"));
+}
+
+TEST_F_TIMEOUT(statistics, tells_the_limit_in_bytes, TEST_SECONDS)
+{
+	const long long total = meminfo_kb("MemTotal:") * 1024 / (long long)page_size;
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "20"));
+	EXPECT_EQ(total * 20 / 100 * (long long)page_size, stat_value("memlimit"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "90"));
+	EXPECT_EQ(total * 90 / 100 * (long long)page_size, stat_value("memlimit"));
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Processes that do everything at once to memory whose every byte they know:
+ * they write, read, swap out, free, move, fork, and die, in a cgroup too small
+ * for them, while zswap's parameters change, memory is compacted, and the
+ * statistics are read.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest.h"
+#include "swap_util.h"
+
+#define MAX_WORKERS	64
+#define MAX_RUN		128	/* pages in one operation */
+
+/* Exit status of a worker */
+#define WORKER_DONE	0
+#define WORKER_WRONG	1
+#define WORKER_BROKEN	2
+
+static unsigned long seconds = 20, nr_workers = 4, worker_mib = 24;
+static __u64 first_seed;
+static time_t deadline;
+
+/* Shared by all processes */
+static struct {
+	unsigned long operations;
+	unsigned long wrong_bytes;
+} *shared;
+
+/* Of the main process's threads */
+static bool stop;
+static unsigned long stats_read, stats_broken, changes;
+
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* === A worker ============================================================ */
+
+static void check(struct region *r, unsigned long first, unsigned long nr)
+{
+	unsigned long wrong = region_wrong_bytes(r, first, nr);
+
+	if (wrong)
+		__atomic_add_fetch(&shared->wrong_bytes, wrong, __ATOMIC_RELAXED);
+}
+
+static void free_run(struct region *r, unsigned long first, unsigned long nr)
+{
+	if (!madvise(region_page(r, first), nr * page_size, MADV_DONTNEED))
+		region_mark_zero(r, first, nr);
+}
+
+static void remap_run(struct region *r, unsigned long first, unsigned long nr)
+{
+	void *to = region_page(r, first);
+
+	if (mmap(to, nr * page_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != to)
+		_exit(WORKER_BROKEN);
+	region_mark_zero(r, first, nr);
+}
+
+/* All mappings of the region go elsewhere. */
+static void move_region(struct region *r)
+{
+	size_t size = r->nr_pages * page_size;
+	unsigned char *to, *mem;
+	unsigned long i;
+
+	to = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (to == MAP_FAILED)
+		return;
+	/* Bit by bit: remap_run() may have left more than one mapping. */
+	for (i = 0; i < r->nr_pages; i++) {
+		mem = region_page(r, i);
+		if (mremap(mem, page_size, page_size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   to + i * page_size) == MAP_FAILED)
+			_exit(WORKER_BROKEN);
+	}
+	munmap(r->mem, size);
+	r->mem = to;
+}
+
+/* A child has the same contents, and goes its own way; so does its parent. */
+static void fork_and_write(struct region *r, unsigned long first, unsigned long nr,
+			   __u64 *state, bool kill_it)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return;
+	if (!pid) {
+		check(r, first, nr);
+		region_write(r, first, nr / 2);
+		madvise(region_page(r, first), nr * page_size, MADV_PAGEOUT);
+		check(r, first, nr);
+		_exit(WORKER_DONE);
+	}
+	region_write(r, first + nr / 2, nr - nr / 2);
+	check(r, first, nr);
+	if (kill_it) {
+		usleep(random_next(state) % 20000);
+		kill(pid, SIGKILL);
+	}
+	status = child_status(pid);
+	if (status != WORKER_DONE && !(kill_it && status == -SIGKILL))
+		_exit(WORKER_BROKEN);
+	check(r, first, nr);
+}
+
+static void work(unsigned int id)
+{
+	__u64 state = first_seed + id;
+	struct region r;
+
+	if (!region_map(&r, worker_mib * MIB / page_size, FILL_MIXED, first_seed + id))
+		_exit(WORKER_BROKEN);
+	region_write_all(&r);
+
+	while (now() < deadline) {
+		__u64 dice = random_next(&state);
+		unsigned long nr = 1 + dice % MAX_RUN;
+		unsigned long first = (dice >> 16) % (r.nr_pages - nr + 1);
+		unsigned char *mem = region_page(&r, first);
+
+		switch ((dice >> 48) % 32) {
+		case 0 ... 7:
+			region_write(&r, first, nr);
+			break;
+		case 8 ... 15:
+			check(&r, first, nr);
+			break;
+		case 16 ... 24:
+			madvise(mem, nr * page_size, MADV_PAGEOUT);
+			break;
+		case 25 ... 26:
+			free_run(&r, first, nr);
+			break;
+		case 27:
+			free_run(&r, first, 1);
+			break;
+		case 28:
+			remap_run(&r, first, nr);
+			break;
+		case 29:
+			fork_and_write(&r, first, nr, &state, false);
+			break;
+		case 30:
+			fork_and_write(&r, first, nr, &state, true);
+			break;
+		case 31:
+			/* Costs much and finds little: not every time. */
+			if (dice >> 60 == 0)
+				move_region(&r);
+			break;
+		}
+		__atomic_add_fetch(&shared->operations, 1, __ATOMIC_RELAXED);
+	}
+	check(&r, 0, r.nr_pages);
+	_exit(WORKER_DONE);
+}
+
+/* === Meanwhile =========================================================== */
+
+/* Read the statistics: each line has to be a name and a number that can be. */
+static void *read_statistics(void *unused)
+{
+	char buf[4096], *line, *save, *end;
+
+	while (!stop) {
+		usleep(5000);
+		if (!file_read(RAMZSWAP_STATS, buf, sizeof(buf)))
+			continue;
+		stats_read++;
+		for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+			char *value = strchr(line, ' ');
+
+			if (value && strtoull(value, &end, 10) < 1ULL << 62 && !*end)
+				continue;
+			if (!stats_broken++)
+				ksft_print_msg("in " RAMZSWAP_STATS ": '%s'\n", line);
+		}
+	}
+	return NULL;
+}
+
+static void *change_parameters(void *unused)
+{
+	static const char * const compressors[] = { "lzo", "lz4", "zstd", "lzo-rle" };
+	static const char * const percents[] = { "1", "5", "20", "90" };
+	__u64 state = first_seed;
+
+	while (!stop) {
+		__u64 dice = random_next(&state);
+
+		usleep(100000);
+		switch (dice % 5) {
+		case 0:
+			file_write(ZSWAP_PARAM "compressor",
+				   compressors[(dice >> 8) % ARRAY_SIZE(compressors)]);
+			break;
+		case 1:
+			file_write(ZSWAP_PARAM "max_pool_percent",
+				   percents[(dice >> 8) % ARRAY_SIZE(percents)]);
+			break;
+		case 2:
+			file_write(ZSWAP_PARAM "shrinker_enabled", dice >> 8 & 1 ? "Y" : "N");
+			break;
+		case 3:
+			file_write(ZSWAP_PARAM "enabled", (dice >> 8) % 4 ? "Y" : "N");
+			break;
+		case 4:
+			file_write(COMPACT_MEMORY, "1");
+			break;
+		}
+		changes++;
+	}
+	return NULL;
+}
+
+/* === All together ======================================================== */
+
+/* Return: whether all workers did their work to the end. */
+static bool run_workers(const char *memcg)
+{
+	pid_t pids[MAX_WORKERS];
+	bool good = true;
+	unsigned int i;
+	int status;
+
+	deadline = now() + seconds;
+	for (i = 0; i < nr_workers; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		if (memcg && !memcg_enter(memcg))
+			_exit(WORKER_BROKEN);
+		work(i);
+	}
+	for (i = 0; i < nr_workers; i++) {
+		status = pids[i] > 0 ? child_status(pids[i]) : WORKER_BROKEN;
+		if (status == WORKER_DONE)
+			continue;
+		ksft_print_msg("worker %u ended with %d\n", i, status);
+		good = false;
+	}
+	return good;
+}
+
+static bool run(const char *memcg)
+{
+	const unsigned long operations = shared->operations;
+	pthread_t reader, changer;
+	bool good;
+
+	stop = false;
+	if (pthread_create(&reader, NULL, read_statistics, NULL) ||
+	    pthread_create(&changer, NULL, change_parameters, NULL))
+		ksft_exit_fail_perror("pthread_create");
+	good = run_workers(memcg);
+	stop = true;
+	pthread_join(reader, NULL);
+	pthread_join(changer, NULL);
+	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics\n",
+		       shared->operations - operations, changes, stats_read);
+	if (shared->wrong_bytes)
+		ksft_print_msg("%lu wrong bytes\n", shared->wrong_bytes);
+	return good && !shared->wrong_bytes;
+}
+
+static void print_usage(const char *name)
+{
+	fprintf(stderr, "Usage: %s [-t seconds] [-n processes] [-m MiB each] [-s seed]\n", name);
+	exit(KSFT_FAIL);
+}
+
+int main(int argc, char **argv)
+{
+	long long stored, swap_free;
+	char memcg[256], path[300];
+	const char *reason;
+	bool limited;
+	int c;
+
+	first_seed = 1;
+	while ((c = getopt(argc, argv, "t:n:m:s:")) != -1) {
+		switch (c) {
+		case 't':
+			seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 'n':
+			nr_workers = strtoul(optarg, NULL, 0);
+			break;
+		case 'm':
+			worker_mib = strtoul(optarg, NULL, 0);
+			break;
+		case 's':
+			first_seed = strtoull(optarg, NULL, 0);
+			break;
+		default:
+			print_usage(argv[0]);
+		}
+	}
+	if (!nr_workers || nr_workers > MAX_WORKERS || worker_mib < 4)
+		print_usage(argv[0]);
+
+	ksft_print_header();
+	reason = test_begin();
+	if (reason)
+		ksft_exit_skip("%s\n", reason);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		ksft_exit_fail_perror("mmap");
+	test_stay_resident();
+	stored = pages_stored();
+	swap_free = meminfo_kb("SwapFree:");
+	ksft_set_plan(5);
+
+	/* What is swapped out, compressed, counts against the limit as well. */
+	limited = memcg_create("ramzswap_stress", memcg, sizeof(memcg));
+	if (limited) {
+		snprintf(path, sizeof(path), "%s/memory.max", memcg);
+		file_write_number(path, nr_workers * worker_mib * MIB * 3 / 4);
+		ksft_test_result(run(memcg), "every byte is right in a cgroup that is too small\n");
+		memcg_remove(memcg);
+	} else {
+		ksft_test_result_skip("no cgroup with a memory controller\n");
+	}
+	ksft_test_result(run(NULL), "every byte is right without a limit\n");
+
+	if (stats_read)
+		ksft_test_result(!stats_broken, "the statistics are well-formed all the time\n");
+	else
+		ksft_test_result_skip("there is no " RAMZSWAP_STATS "\n");
+	ksft_test_result(pages_stored() <= stored,
+			 "the cache holds no more pages than before (%lld, %lld)\n",
+			 pages_stored(), stored);
+	/* Slots of pages that were freed while being written are freed by reclaim. */
+	ksft_test_result(meminfo_kb("SwapFree:") + meminfo_kb("SwapCached:") >= swap_free,
+			 "no less swap is free than before (%lld + %lld cached, %lld kB)\n",
+			 meminfo_kb("SwapFree:"), meminfo_kb("SwapCached:"), swap_free);
+	ksft_finished();
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the ramzswap tests share: memory whose every byte is known, ways to
+ * have it swapped out, and the numbers that the kernel reports about it.
+ */
+#ifndef SWAP_UTIL_H
+#define SWAP_UTIL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <linux/types.h>
+#include <sys/types.h>
+
+#define MIB			(1024UL * 1024)
+
+#define ZSWAP_PARAM		"/sys/module/zswap/parameters/"
+#define ZSWAP_DEBUG		"/sys/kernel/debug/zswap/"
+#define RAMZSWAP_STATS		"/sys/kernel/debug/ramzswap/stats"
+#define COMPACT_MEMORY		"/proc/sys/vm/compact_memory"
+#define THP_64K			"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
+#define THP_2M			"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/"
+
+/* A slow machine emulating a debug kernel needs this many seconds a test. */
+#define TEST_SECONDS		600
+
+/* === Memory whose every byte is known ==================================== */
+
+/*
+ * What a page is filled with. All but FILL_ZERO begin with a header, or consist
+ * of a word, that tells the page's own index: data of another page is recognised.
+ */
+enum fill {
+	FILL_MIXED,	/* each page one of those below, chosen by its index */
+	FILL_TEXT,	/* JSON-like records: compresses to a third or so */
+	FILL_HALF,	/* the first half random */
+	FILL_SPARSE,	/* a few bytes set: a small object */
+	FILL_WORD,	/* one word repeated: a tiny object */
+	FILL_RANDOM,	/* does not compress: a PAGE_SIZE object */
+	FILL_ZERO,	/* zeros: no object at all */
+	FILL_SLOPE,	/* as many random bytes as the page's index: any size */
+};
+
+/**
+ * struct region - pages whose contents follow from a seed
+ * @mem: the pages, mapped readable and writable, 2 MiB aligned
+ * @nr_pages: how many
+ * @fill: what is in them
+ * @seed: tells the pages of one region from those of another
+ * @version: for each page how often it was written, and whether it was freed
+ *	since, and reads as zeros: %VERSION_ZERO. Private to a process, so that
+ *	after fork() each has its own idea of what its memory holds.
+ */
+struct region {
+	unsigned char *mem;
+	unsigned long nr_pages;
+	enum fill fill;
+	__u64 seed;
+	__u32 *version;
+};
+
+#define VERSION_ZERO		0x80000000U
+
+extern unsigned long page_size;
+
+__u64 random_next(__u64 *state);
+void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
+	       __u32 version);
+
+bool region_map(struct region *r, unsigned long nr_pages, enum fill fill, __u64 seed);
+bool region_map_fd(struct region *r, unsigned long nr_pages, enum fill fill,
+		   __u64 seed, int fd);
+void region_unmap(struct region *r);
+void region_write(struct region *r, unsigned long first, unsigned long nr);
+void region_write_all(struct region *r);
+void region_mark_zero(struct region *r, unsigned long first, unsigned long nr);
+unsigned long region_wrong_bytes(const struct region *r, unsigned long first,
+				 unsigned long nr);
+unsigned long region_wrong_bytes_all(const struct region *r);
+
+static inline unsigned char *region_page(const struct region *r, unsigned long index)
+{
+	return r->mem + index * page_size;
+}
+
+/* === Swapping it out ===================================================== */
+
+unsigned long pages_swapped(const void *mem, unsigned long nr);
+unsigned long page_out(void *mem, unsigned long nr);
+unsigned long page_out_shared(void *mem, unsigned long nr);
+
+static inline unsigned long region_page_out(struct region *r)
+{
+	return page_out(r->mem, r->nr_pages);
+}
+
+/* === Numbers and settings ================================================ */
+
+long long stat_value(const char *name);
+long long zswap_value(const char *name);
+long long pages_stored(void);
+long long pool_pages(void);
+long long meminfo_kb(const char *name);
+long long file_number(const char *path);
+bool file_read(const char *path, char *buf, size_t size);
+bool file_write(const char *path, const char *value);
+bool file_write_number(const char *path, long long value);
+
+const char *test_begin(void);
+void test_stay_resident(void);
+
+/* === Swap devices and cgroups ============================================ */
+
+struct swap_area {
+	char path[64];
+	long long size;		/* bytes */
+	int prio;
+};
+
+int swap_areas(struct swap_area *areas, int max);
+bool swap_enable(const char *path, int prio);
+bool swap_format(const char *path);
+int zram_create(unsigned long bytes);
+void zram_remove(int id);
+bool zram_swapon(int id);
+long long zram_value(int id, const char *file, int field);
+
+bool memcg_create(const char *name, char *dir, size_t size);
+bool memcg_enter(const char *dir);
+void memcg_remove(const char *dir);
+
+/* === Processes =========================================================== */
+
+int child_status(pid_t pid);
+
+/* One process waits at a gate until another opens it. */
+struct gate {
+	int fd[2];
+};
+
+bool gate_init(struct gate *g);
+void gate_open(struct gate *g);
+void gate_wait(struct gate *g);
+
+#endif /* SWAP_UTIL_H */
