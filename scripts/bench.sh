@@ -7,7 +7,7 @@
 #
 # Two kinds of rounds: by the clock, from which under emulation only the ratios mean anything; and by
 # QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is.
-# All numbers go to build/bench/RUN.tsv (clock, round, machine, case, metric, value), the table beside it.
+# All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -43,24 +43,32 @@ options() {
 	esac
 }
 
-# boot CLOCK ROUND MACHINE KERNEL MODE
-boot() {
-	local clock=$1 round=$2 machine=$3 kernel=$4 mode=$5 vm=() status=0 log
+# Boots a machine; its process id is added to pids. start CLOCK NAME KERNEL MODE
+start() {
+	local clock=$1 name=$2 kernel=$3 mode=$4 vm=()
 
 	case $mode in
 	zram) vm+=(-c "MODE=$mode zswap.enabled=0") ;; # zram is at its best only if zswap never was enabled
 	*) vm+=(-c "MODE=$mode" -s 128) ;;
 	esac
 	[ "$clock" = time ] || vm+=(-I)
-	log=bench-$machine-$clock
-	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -m 1024 -t 900 -n "$log" "${vm[@]}" \
+	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -m 1024 -t 900 -n "bench-$name-$clock" "${vm[@]}" \
 		"$TOP/scripts/guest/run-bench" "$guest/swapbench" "$guest/$clock/cases" "$BUILD"/pages/*.pages \
-		>/dev/null || status=$?
-	[ "$status" = 0 ] || die "$machine fails (status $status)" "See $LOGS/$log.log and .kernel.log."
-	tr -d '\r' <"$LOGS/$log.log" | awk -v OFS='\t' -v prefix="$clock $round $machine" '
+		>/dev/null &
+	pids+=($!)
+}
+
+# Waits for the machine that was started first, and keeps what it measured. finish CLOCK ROUND NAME
+finish() {
+	local log=bench-$3-$1 status=0
+
+	wait "${pids[0]}" || status=$?
+	pids=("${pids[@]:1}")
+	[ "$status" = 0 ] || die "$3 fails (status $status)" "See $LOGS/$log.log and .kernel.log."
+	tr -d '\r' <"$LOGS/$log.log" | awk -v OFS='\t' -v prefix="$1 $2 $3" '
 		BEGIN { split(prefix, p, " ") }
 		/^@case / { name = $2; next }
-		/^@/ { name = $1 == "@end" ? "" : name; next }
+		/^@end / { name = ""; next }
 		name && NF == 2 { print p[1], p[2], p[3], name, $1, $2 }' >>"$raw"
 }
 
@@ -101,7 +109,10 @@ for clock in time instructions; do
 	mkdir -p "$guest/$clock"
 	printf "%s $(options $clock)\n" "${cases[@]}" >"$guest/$clock/cases"
 done
-description=$(describe)
+{
+	describe | sed 's/^/# /'
+	printf '# clock\tround\tmachine\tcase\tmetric\tvalue\n'
+} >"$raw"
 
 pids=()
 trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || :' EXIT
@@ -111,29 +122,25 @@ trap 'exit 143' TERM HUP
 for ((round = 1; round <= rounds; round++)); do
 	say "time, round $round of $rounds"
 	for machine in "${machines[@]}"; do
-		read -ra words <<<"$machine"
-		boot time "$round" "${words[@]}" &
-		pids=($!)
-		wait $! || exit 1
+		read -r name kernel mode <<<"$machine"
+		start time "$name" "$kernel" "$mode"
+		finish time "$round" "$name"
 	done
 done
-# These do not disturb each other.
+# Here they do not disturb each other.
 for ((round = 1; round <= rounds; round++)); do
 	say "instructions, round $round of $rounds"
-	pids=()
 	for machine in "${machines[@]}"; do
-		read -ra words <<<"$machine"
-		boot instructions "$round" "${words[@]}" &
-		pids+=($!)
+		read -r name kernel mode <<<"$machine"
+		start instructions "$name" "$kernel" "$mode"
 	done
-	for pid in "${pids[@]}"; do
-		wait "$pid" || exit 1
+	for machine in "${machines[@]}"; do
+		finish instructions "$round" "${machine%% *}"
 	done
 done
-pids=()
 
 {
-	echo "$description"
+	sed -n 's/^# //p' "$raw" | sed '$d'
 	echo
 	python3 "$TOP/scripts/bench/table.py" "$raw" "$nr_references"
 } | tee "$out/$run.txt"

@@ -34,7 +34,7 @@ done
 shift $((OPTIND - 1))
 [ -n "$interactive" ] || [ $# -ge 1 ] || die "no program to run" "The first lines of $0 show how to call it."
 need_pkgs vm
-if [ -f "$kernel" ]; then image=$kernel; else image=$(kernel_image "$kernel"); fi
+if [[ $kernel = */* ]]; then image=$kernel; else image=$(kernel_image "$kernel"); fi
 [ -f "$image" ] || die "there is no $image" "Build it with scripts/build-kernel.sh."
 busybox=$(command -v busybox) || die "busybox is missing" "Install the package busybox-static."
 command -v qemu-system-x86_64 >/dev/null || die "QEMU is missing" "Install the package qemu-system-x86."
@@ -64,13 +64,14 @@ fi
 [ $# = 0 ] || cp -a "$@" "$work/root/job/"
 (cd "$work/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$work/initramfs"
 
-# Two CPUs emulated by a thread each. hvc0 is the guest's terminal, hvc1 takes the exit status.
+# Two CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
+# stall. hvc0 is the guest's terminal, hvc1 takes the exit status.
 cpus=(-accel 'tcg,thread=multi' -smp 2)
 [ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
 qemu=(qemu-system-x86_64 "${cpus[@]}" -machine pc -cpu 'qemu64,+rdrand' -m "$memory"
 	-nodefaults -no-user-config -no-reboot -display none -nic none
 	-kernel "$image" -initrd "$work/initramfs"
-	-append "console=ttyS0 panic=-1 oops=panic zswap.enabled=1 $cmdline"
+	-append "console=ttyS0 panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 zswap.enabled=1 $cmdline"
 	-chardev "file,id=klog,path=$klog" -serial chardev:klog -device virtio-serial-pci
 	-chardev "stdio,id=out,signal=off,logfile=$log,mux=${interactive:-off}" -device 'virtconsole,chardev=out'
 	-chardev "file,id=status,path=$work/status" -device 'virtconsole,chardev=status')

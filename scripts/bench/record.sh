@@ -36,7 +36,7 @@ record_redis() {
 	local client
 
 	"$TOP/scripts/redis-image.sh"
-	debugfs -R "rdump / $WORK" "$BUILD/redis.img" >/dev/null 2>&1
+	PATH=$PATH:/usr/sbin debugfs -R "rdump / $WORK" "$BUILD/redis.img" >/dev/null 2>&1
 	(
 		until [ -S "$WORK/socket" ]; do sleep 0.1; done
 		exec python3 "$here/workload.py" redis "$sources" "$WORK/socket"

@@ -37,6 +37,8 @@ def read(path):
     values, machines, cases = {}, [], []
     with open(path, encoding="ascii") as f:
         for line in f:
+            if line.startswith("#"):
+                continue
             clock, nr, machine, case, metric, value = line.split()
             if machine not in machines:
                 machines.append(machine)
