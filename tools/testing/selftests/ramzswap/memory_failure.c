@@ -14,9 +14,8 @@
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
-#ifndef KPF_ZBUD
-#define KPF_ZBUD		27
-#endif
+/* Not in the uapi header: include/linux/kernel-page-flags.h */
+#define KPF_ZBUD		43
 
 #define CORRUPT_PFN		"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define UNPOISON_PFN		"/sys/kernel/debug/hwpoison/unpoison-pfn"

@@ -292,7 +292,7 @@ static void print_usage(const char *name)
 
 int main(int argc, char **argv)
 {
-	long long stored, swap_free;
+	long long stored, swap_free, others;
 	char memcg[256], path[300];
 	const char *reason;
 	bool limited;
@@ -349,12 +349,17 @@ int main(int argc, char **argv)
 		ksft_test_result(!stats_broken, "the statistics are well-formed all the time\n");
 	else
 		ksft_test_result_skip("there is no " RAMZSWAP_STATS "\n");
-	ksft_test_result(pages_stored() <= stored,
-			 "the cache holds no more pages than before (%lld, %lld)\n",
-			 pages_stored(), stored);
+
+	/* Less than a hundredth may be pages of other processes that left as well. */
+	others = nr_workers * worker_mib * MIB / page_size / 100;
+	ksft_print_msg("%lld pages in the cache, before %lld\n", pages_stored(), stored);
+	ksft_test_result(pages_stored() <= stored + others,
+			 "the cache holds no more pages than before\n");
 	/* Slots of pages that were freed while being written are freed by reclaim. */
-	ksft_test_result(meminfo_kb("SwapFree:") + meminfo_kb("SwapCached:") >= swap_free,
-			 "no less swap is free than before (%lld + %lld cached, %lld kB)\n",
-			 meminfo_kb("SwapFree:"), meminfo_kb("SwapCached:"), swap_free);
+	others *= page_size / 1024;
+	ksft_print_msg("%lld kB of swap free and %lld cached, before %lld free\n",
+		       meminfo_kb("SwapFree:"), meminfo_kb("SwapCached:"), swap_free);
+	ksft_test_result(meminfo_kb("SwapFree:") + meminfo_kb("SwapCached:") >= swap_free - others,
+			 "no less swap is free than before\n");
 	ksft_finished();
 }

@@ -397,7 +397,7 @@ static void measure_time(struct bench *b, unsigned long passes)
  * the system. The xarrays' nodes have other users, who are quiet meanwhile.
  */
 static const char * const slab_caches[] = {
-	"zswap", "zs_handle", "zspage", "zbud", "ramzswap", "radix_tree_node",
+	"zswap_entry", "zs_handle", "zspage", "zbud", "ramzswap", "radix_tree_node",
 };
 
 static bool slab_cache_counts(const char *name)
@@ -427,17 +427,17 @@ static long long slab_bytes(void)
 	return bytes;
 }
 
-/* Empty slabs that were kept are given back. */
+/* What was used before is given back: nodes that wait for RCU, empty slabs. */
 static void slab_shrink(void)
 {
 	char path[128];
 	unsigned int i;
 
+	sleep(1);
 	for (i = 0; i < ARRAY_SIZE(slab_caches); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", slab_caches[i]);
 		file_write(path, "1");
 	}
-	file_write("/sys/kernel/slab/zswap_entry/shrink", "1");
 }
 
 static long long named_value(const char *path, const char *name)
