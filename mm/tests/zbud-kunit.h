@@ -10,6 +10,8 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/kthread.h>
+#include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
 
