@@ -7,7 +7,8 @@ TREE=${RAMZSWAP_TREE:-$BUILD/linux} # a git tree: the base, and on top the serie
 BASE_TREE=$BUILD/base # a git worktree of TREE at the base; base_worktree makes it
 CACHE=${RAMZSWAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ramzswap}
 
-export CCACHE_DIR=$CACHE/ccache
+# The same objects from the same source, wherever the repository lies.
+export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
 
 # The base that patches/ is exported from. Others of 7.3 do as well, but their hashes differ.
 BASE_SUITE=trixie-backports

@@ -10,7 +10,6 @@ need_tree
 lock "$BUILD" patches-build
 src=$BUILD/patches-tree obj=$BUILD/obj/patches logs=$BUILD/logs/patches
 base=$(base_rev) end=$(series_rev)
-export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
 mapfile -t touched < <(git -C "$TREE" diff --no-renames --name-only "$base" "$end")
 
 # One tree, checked out commit by commit, so that each build has little to do.
