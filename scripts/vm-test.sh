@@ -14,6 +14,7 @@ kernel=${1:-series}
 name=test-$kernel
 results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
+disks=()
 selftests=$(kernel_source "$kernel")/tools/testing/selftests
 cmdline=TEST_SECONDS=300 limit=1200
 case $kernel in
@@ -97,6 +98,11 @@ case $kernel in
 base*) ;;
 *)
 	add_target ramzswap
+	# Pages of redis, Python and a compiler, recorded as they run, over and over.
+	"$TOP/scripts/bench/record.sh" >&2
+	cat "$BUILD"/pages/*.pages >"$jobs.pages"
+	sed -i 's|^ramzswap real_pages$|& -f /dev/disk/pages|' "$jobs/tests"
+	disks=(-d "pages=$jobs.pages")
 	base=$LOGS/test-base.results
 	build_kernel base
 	[ "$base" -nt "$(kernel_image base)" ] || {
@@ -109,8 +115,8 @@ add_target cgroup test_zswap
 
 say "booting $kernel to run $(wc -l <"$jobs/tests") test programs; output in $LOGS/$name.log" >&2
 status=0
-"$TOP/scripts/vm.sh" -k "$kernel" -m 1024 -s 2048 -t "$limit" -n "$name" -c "$cmdline" \
-	"$TOP/scripts/guest/run-tests" "$jobs"/* >/dev/null || status=$?
+"$TOP/scripts/vm.sh" -k "$kernel" -m 1024 -s 2048 "${disks[@]}" -t "$limit" -n "$name" \
+	-c "$cmdline" "$TOP/scripts/guest/run-tests" "$jobs"/* >/dev/null || status=$?
 {
 	tap_results "$LOGS/$name.log"
 	case $status in
