@@ -26,7 +26,7 @@
  * is given back at once.
  *
  * **Handles.**  The owner of an object provides a word of memory, in which
- * zbud keeps the object's place: the page frame number and the slot.  The
+ * zbud keeps the object's place: page frame number, shard and slot.  The
  * object in turn begins with the address of that word.  So zbud can move an
  * object to another page and tell the owner by rewriting the word, and needs
  * no table in between.  The word must stay where it is while the object is
@@ -42,14 +42,14 @@
  * their slots, and their owners' words get the new frame number.  While a page
  * is isolated for that it is in no bucket; reading and freeing go on.
  *
- * **Locks.**  The pages of a pool are dealt out over a number of shards by
- * page frame number.  A shard's lock guards everything about its pages:
- * slots, object headers, free count, pins and buckets, and it guards the
- * handle words of the objects in them: who has read a word locks the shard
- * of the frame that it names, and reads it again; if it still says the same,
- * the object is there, and stays until the lock is dropped.  Who needs two
- * shards locks the one with the lower address first.  Shard locks are taken
- * under the swap cluster lock and the page lock, and no lock under them.
+ * **Locks.**  The pages of a pool are dealt out over a number of shards, and
+ * an object stays in its shard for life.  The shard's lock guards everything
+ * about its pages: slots, object headers, free count, pins and buckets, and
+ * it guards the handle words of the objects in them: who has read a word locks
+ * the shard that it names, and reads it again; if it still says the same, the
+ * object is there, and stays until the lock is dropped.  Nobody needs two
+ * shards at a time.  Shard locks are taken under the swap cluster lock and the
+ * page lock, and no lock under them.
  */
 
 #include <linux/bitmap.h>
@@ -80,7 +80,7 @@
  * What zbud keeps in struct page:
  *
  *   zbud_list    the bucket, or free for migration while a page is isolated
- *   zbud_pool    the pool
+ *   zbud_shard   the shard, and by it the pool
  *   zbud_slots   a byte a slot, in the order of the objects in the page:
  *
  *                  7 | 6 ... 0
@@ -116,10 +116,7 @@ static_assert(ZBUD_HEADER_SIZE <= ZBUD_CHUNK_SIZE);
 static_assert(sizeof_field(struct page, zbud_slots) == ZBUD_SLOTS);
 static_assert(offsetof(struct page, zbud_owner) >
 	      offsetof(struct page, zbud_slots));
-#ifdef MAX_POSSIBLE_PHYSMEM_BITS
-static_assert(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT + ZBUD_SLOT_BITS <=
-	      BITS_PER_LONG);
-#endif
+static_assert(ZBUD_SHARD_BITS >= 0);
 /* The first word's bit 0 is PageTail()'s. */
 static_assert(offsetof(struct page, zbud_list) == offsetof(struct page, lru));
 static_assert(offsetofend(struct page, zbud_slots) <=
@@ -131,15 +128,32 @@ static_assert(offsetofend(struct page, zbud_slots) <=
  */
 #define ZBUD_MAX_TRIES		8
 
+/* Bits of the largest page frame number, as in zsmalloc. */
+#if defined(MAX_POSSIBLE_PHYSMEM_BITS)
+#define ZBUD_PFN_BITS		(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT)
+#elif defined(MAX_PHYSMEM_BITS)
+#define ZBUD_PFN_BITS		(MAX_PHYSMEM_BITS - PAGE_SHIFT)
+#else
+#define ZBUD_PFN_BITS		(BITS_PER_LONG - PAGE_SHIFT)
+#endif
+
 /* Enough for the CPUs of a large machine to stay out of each other's way. */
 #define ZBUD_SHARDS_PER_CPU	4
-#define ZBUD_MAX_SHARDS		64
+#define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
+#define ZBUD_MAX_SHARDS		(1U << ZBUD_SHARD_BITS)
+
+/*
+ * Shards that a CPU allocates from: its own, and as many of the next one's.
+ * More would only be looked at in vain when the pool is full.
+ */
+#define ZBUD_SHARDS_SEARCHED	8U
 
 /* === Data ================================================================ */
 
 /**
  * struct zbud_shard - a part of a pool's pages, and the lock that guards them
  * @lock: guards the shard and its pages; see "Locks" above
+ * @index: the shard's number in its pool, for the handles
  * @bitmap: a bit for each bucket, set if there are pages in it.  Peeked at
  *	without the lock, to see whether it is worth taking.
  * @buckets: pages by free chunks.  Bucket 0 is never searched: it has the
@@ -147,6 +161,7 @@ static_assert(offsetofend(struct page, zbud_slots) <=
  */
 struct zbud_shard {
 	spinlock_t lock; /* see above */
+	unsigned int index;
 	unsigned long bitmap[BITS_TO_LONGS(ZBUD_CHUNKS)] __guarded_by(&lock);
 	struct list_head buckets[ZBUD_CHUNKS] __guarded_by(&lock);
 } ____cacheline_aligned_in_smp;
@@ -268,14 +283,22 @@ static unsigned int slot_start(const struct page *page, unsigned int slot)
 
 /* === Handles and headers ================================================= */
 
+/* The shards in a row, beginning anew after the last one. */
+static inline struct zbud_shard *pool_shard(struct zbud_pool *pool,
+					    unsigned long index)
+{
+	return &pool->shards[index & (pool->nr_shards - 1)];
+}
+
 static inline unsigned long make_handle(struct page *page, unsigned int slot)
 {
-	return page_to_pfn(page) << ZBUD_SLOT_BITS | slot;
+	return (page_to_pfn(page) << ZBUD_SHARD_BITS | page->zbud_shard->index)
+		<< ZBUD_SLOT_BITS | slot;
 }
 
 static inline struct page *handle_page(unsigned long handle)
 {
-	return pfn_to_page(handle >> ZBUD_SLOT_BITS);
+	return pfn_to_page(handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS));
 }
 
 static inline unsigned int handle_slot(unsigned long handle)
@@ -283,10 +306,10 @@ static inline unsigned int handle_slot(unsigned long handle)
 	return handle & (ZBUD_SLOTS - 1);
 }
 
-static inline struct zbud_shard *pfn_shard(struct zbud_pool *pool,
-					   unsigned long pfn)
+static inline struct zbud_shard *handle_shard(struct zbud_pool *pool,
+					      unsigned long handle)
 {
-	return &pool->shards[pfn & (pool->nr_shards - 1)];
+	return pool_shard(pool, handle >> ZBUD_SLOT_BITS);
 }
 
 static void set_owner(struct page *page, unsigned int start,
@@ -323,12 +346,12 @@ static inline size_t data_offset(const struct page *page, unsigned int start)
 }
 
 /*
- * Lock the shard of the page that an object is in.
+ * Lock the shard that an object is in.
  *
- * Moving the object rewrites @handle with the shards of both its old and its
- * new page locked, so a word that is the same under the lock as before it
- * names a page that has the object.  Before that, the frame may already belong
- * to somebody else, and nothing of it but its number may be looked at.
+ * A word that is the same under the lock as before it names a page that has
+ * the object, as moving the object rewrites the word under that lock.  Before
+ * that, the frame may already belong to somebody else, and nothing of it but
+ * its number may be looked at.
  */
 static struct zbud_shard *lock_object(struct zbud_pool *pool,
 				      const unsigned long *handle,
@@ -338,7 +361,7 @@ static struct zbud_shard *lock_object(struct zbud_pool *pool,
 
 	for (;;) {
 		*word = READ_ONCE(*handle);
-		shard = pfn_shard(pool, *word >> ZBUD_SLOT_BITS);
+		shard = handle_shard(pool, *word);
 		spin_lock(&shard->lock);
 		if (likely(READ_ONCE(*handle) == *word))
 			return shard;
@@ -351,11 +374,11 @@ static struct zbud_shard *lock_object(struct zbud_pool *pool,
  * answer is always yes, unless somebody has written where they should not, or
  * uses a handle that was freed.  Then nobody may be given the data.
  */
-static bool object_valid(struct zbud_pool *pool, struct page *page,
+static bool object_valid(struct zbud_shard *shard, struct page *page,
 			 unsigned int slot, unsigned int start,
 			 unsigned long *handle)
 {
-	if (likely(PageZbud(page) && page->zbud_pool == pool &&
+	if (likely(PageZbud(page) && page->zbud_shard == shard &&
 		   slot_used(page->zbud_slots[slot]) &&
 		   get_owner(page, start) == handle))
 		return true;
@@ -545,8 +568,10 @@ static struct page *get_page_from_buddy(gfp_t gfp, int nid)
 	return alloc_pages_node(nid, gfp, 0);
 }
 
-static struct page *pool_add_page(struct zbud_pool *pool, gfp_t gfp, int nid)
+static struct page *pool_add_page(struct zbud_pool *pool, unsigned int home,
+				  gfp_t gfp, int nid)
 {
+	struct zbud_shard *shard;
 	struct page *page;
 
 	page = get_page_from_buddy(gfp, nid);
@@ -555,7 +580,8 @@ static struct page *pool_add_page(struct zbud_pool *pool, gfp_t gfp, int nid)
 
 	__folio_set_zbud(page_folio(page));
 	page_add_free_chunks(page, ZBUD_CHUNKS);
-	WRITE_ONCE(page->zbud_pool, pool);
+	shard = pool_shard(pool, home + page_to_pfn(page) % ZBUD_SHARDS_SEARCHED);
+	WRITE_ONCE(page->zbud_shard, shard);
 	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
 
 	inc_zone_page_state(page, NR_ZSPAGES);
@@ -580,7 +606,7 @@ static void page_set_movable(struct page *page)
 /* The page is empty, in no bucket, and no longer says that it is the pool's. */
 static void pool_remove_page(struct zbud_pool *pool, struct page *page)
 {
-	VM_WARN_ON_ONCE_PAGE(page->zbud_pool || page_pinned(page), page);
+	VM_WARN_ON_ONCE_PAGE(page->zbud_shard || page_pinned(page), page);
 
 	atomic_long_dec(&pool->nr_pages);
 	dec_zone_page_state(page, NR_ZSPAGES);
@@ -594,78 +620,66 @@ static void pool_remove_page(struct zbud_pool *pool, struct page *page)
 /* === Migration =========================================================== */
 
 /*
- * Find the pool of a page that may be leaving it.  The RCU read lock keeps the
- * pool from being freed; only with the page's shard locked is the answer final.
+ * Lock the shard of a page that may be leaving the pool.  The caller has a
+ * reference to the page and the RCU read lock, which keeps the shard's memory.
+ *
+ * Return: the shard, or NULL if the page has no objects any more.
  */
-static struct zbud_pool *page_pool(struct page *page)
+static struct zbud_shard *lock_page_shard(struct page *page)
 {
-	return READ_ONCE(page->zbud_pool);
-}
+	struct zbud_shard *shard = READ_ONCE(page->zbud_shard);
 
-static void lock_two_shards(struct zbud_shard *a, struct zbud_shard *b)
-{
-	if (a > b)
-		swap(a, b);
-	spin_lock(&a->lock);
-	if (a != b)
-		spin_lock_nested(&b->lock, SINGLE_DEPTH_NESTING);
-}
-
-static void unlock_two_shards(struct zbud_shard *a, struct zbud_shard *b)
-{
-	spin_unlock(&a->lock);
-	if (a != b)
-		spin_unlock(&b->lock);
+	if (!shard)
+		return NULL;
+	spin_lock(&shard->lock);
+	if (likely(page->zbud_shard == shard))
+		return shard;
+	spin_unlock(&shard->lock);
+	return NULL;
 }
 
 /* Take a page out of its bucket, so that migration can use zbud_list. */
 static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 {
 	struct zbud_shard *shard;
-	struct zbud_pool *pool;
+	bool taken;
 
 	guard(rcu)();
-	pool = page_pool(page);
-	if (!pool)
+	shard = lock_page_shard(page);
+	if (!shard)
 		return false;
 
-	shard = pfn_shard(pool, page_to_pfn(page));
-	guard(spinlock)(&shard->lock);
-	if (page->zbud_pool != pool || page_pinned(page))
-		return false;
-
-	bucket_del(shard, page, page_bucket(page));
-	WRITE_ONCE(page->page_type, page->page_type | ZBUD_ISOLATED);
-	return true;
+	taken = !page_pinned(page);
+	if (taken) {
+		bucket_del(shard, page, page_bucket(page));
+		WRITE_ONCE(page->page_type, page->page_type | ZBUD_ISOLATED);
+	}
+	spin_unlock(&shard->lock);
+	return taken;
 }
 
 static void zbud_page_putback(struct page *page)
 {
 	struct zbud_shard *shard;
-	struct zbud_pool *pool;
 
 	guard(rcu)();
-	pool = page_pool(page);
-	if (!pool)
-		return;
-
-	shard = pfn_shard(pool, page_to_pfn(page));
-	guard(spinlock)(&shard->lock);
-	if (page->zbud_pool != pool)
+	shard = lock_page_shard(page);
+	if (!shard)
 		return;
 
 	WRITE_ONCE(page->page_type, page->page_type & ~ZBUD_ISOLATED);
 	bucket_add(shard, page);
+	spin_unlock(&shard->lock);
 }
 
-/* Make @dst what @src is, and tell the owners.  Both shards are locked. */
+/* Make @dst what @src is, and tell the owners. */
 static void replace_page(struct page *dst, struct page *src)
 {
 	unsigned int slot, start = 0;
 
 	__folio_set_zbud(page_folio(dst));
 	page_add_free_chunks(dst, page_free_chunks(src));
-	WRITE_ONCE(dst->zbud_pool, src->zbud_pool);
+	WRITE_ONCE(dst->zbud_shard, src->zbud_shard);
 	memcpy(dst->zbud_slots, src->zbud_slots, sizeof(dst->zbud_slots));
 	copy_highpage(dst, src);
 
@@ -676,39 +690,31 @@ static void replace_page(struct page *dst, struct page *src)
 			WRITE_ONCE(*get_owner(dst, start), make_handle(dst, slot));
 		start += slot_chunks(this);
 	}
-	WRITE_ONCE(src->zbud_pool, NULL);
+	WRITE_ONCE(src->zbud_shard, NULL);
 }
 
 static int zbud_page_migrate(struct page *dst, struct page *src,
 			     enum migrate_mode mode)
 {
-	struct zbud_shard *from, *to;
-	struct zbud_pool *pool;
+	struct zbud_shard *shard;
 
 	guard(rcu)();
-	pool = page_pool(src);
+	shard = lock_page_shard(src);
 	/* If it was emptied meanwhile, there is nothing left to do. */
-	if (!pool)
+	if (!shard)
 		return 0;
 
-	from = pfn_shard(pool, page_to_pfn(src));
-	to = pfn_shard(pool, page_to_pfn(dst));
-	lock_two_shards(from, to);
-	if (src->zbud_pool != pool) {
-		unlock_two_shards(from, to);
-		return 0;
-	}
 	/* Not -EAGAIN: a reader may take longer than migration will retry. */
 	if (page_pinned(src)) {
-		unlock_two_shards(from, to);
+		spin_unlock(&shard->lock);
 		return -EBUSY;
 	}
 	replace_page(dst, src);
 	/* The pool's reference; migration will drop its own. */
 	get_page(dst);
-	bucket_add(to, dst);
+	bucket_add(shard, dst);
 	page_set_movable(dst);
-	unlock_two_shards(from, to);
+	spin_unlock(&shard->lock);
 
 	inc_zone_page_state(dst, NR_ZSPAGES);
 	dec_zone_page_state(src, NR_ZSPAGES);
@@ -750,7 +756,7 @@ int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
 	       unsigned long *handle)
 {
 	unsigned int home = raw_smp_processor_id() * ZBUD_SHARDS_PER_CPU;
-	unsigned int i, chunks;
+	unsigned int i, chunks, searched;
 	struct zbud_shard *shard;
 	struct page *page;
 
@@ -760,17 +766,19 @@ int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
 		return -ENOMEM;
 
 	chunks = size_to_chunks(size);
-	for (i = 0; i < pool->nr_shards && chunks < ZBUD_CHUNKS; i++) {
-		shard = pfn_shard(pool, home + i);
+	searched = chunks < ZBUD_CHUNKS ?
+		   min(pool->nr_shards, ZBUD_SHARDS_SEARCHED) : 0;
+	for (i = 0; i < searched; i++) {
+		shard = pool_shard(pool, home + i);
 		if (alloc_from_shard(shard, chunks, handle))
 			return 0;
 	}
 
-	page = pool_add_page(pool, gfp, nid);
+	page = pool_add_page(pool, home, gfp, nid);
 	if (!page)
 		return -ENOMEM;
 
-	shard = pfn_shard(pool, page_to_pfn(page));
+	shard = page->zbud_shard;
 	guard(spinlock)(&shard->lock);
 	place_object(page, 0, chunks, handle);
 	bucket_add(shard, page);
@@ -798,7 +806,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 	shard = lock_object(pool, handle, &word);
 	page = handle_page(word);
 	slot = handle_slot(word);
-	if (!object_valid(pool, page, slot, slot_start(page, slot), handle)) {
+	if (!object_valid(shard, page, slot, slot_start(page, slot), handle)) {
 		spin_unlock(&shard->lock);
 		return;
 	}
@@ -810,7 +818,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 	WRITE_ONCE(*handle, 0);
 
 	if (page_free_chunks(page) == ZBUD_CHUNKS) {
-		WRITE_ONCE(page->zbud_pool, NULL);
+		WRITE_ONCE(page->zbud_shard, NULL);
 		spin_unlock(&shard->lock);
 		pool_remove_page(pool, page);
 		return;
@@ -844,7 +852,7 @@ int zbud_write(struct zbud_pool *pool, unsigned long *handle,
 	page = handle_page(word);
 	slot = handle_slot(word);
 	start = slot_start(page, slot);
-	if (object_valid(pool, page, slot, start, handle) &&
+	if (object_valid(shard, page, slot, start, handle) &&
 	    !WARN_ON_ONCE(size_to_chunks(len) >
 			  slot_chunks(page->zbud_slots[slot]))) {
 		addr = kmap_local_page(page);
@@ -882,7 +890,7 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 	page = handle_page(word);
 	slot = handle_slot(word);
 	start = slot_start(page, slot);
-	if (!object_valid(pool, page, slot, start, handle) ||
+	if (!object_valid(shard, page, slot, start, handle) ||
 	    WARN_ON_ONCE(!len || size_to_chunks(len) >
 			 slot_chunks(page->zbud_slots[slot]))) {
 		spin_unlock(&shard->lock);
@@ -936,19 +944,11 @@ size_t zbud_meta_bytes(struct zbud_pool *pool)
 	return struct_size(pool, shards, pool->nr_shards);
 }
 
-/**
- * zbud_create_pool() - make an empty pool
- *
- * Context: Sleeps.
- * Return: the pool, or NULL if there was no memory.
- */
-struct zbud_pool *zbud_create_pool(void)
+static struct zbud_pool *create_pool(unsigned int nr_shards)
 {
-	unsigned int nr_shards, i, j;
 	struct zbud_pool *pool;
+	unsigned int i, j;
 
-	nr_shards = min(roundup_pow_of_two(nr_cpu_ids * ZBUD_SHARDS_PER_CPU),
-			ZBUD_MAX_SHARDS);
 	pool = kvzalloc_flex(*pool, shards, nr_shards);
 	if (!pool)
 		return NULL;
@@ -958,10 +958,23 @@ struct zbud_pool *zbud_create_pool(void)
 		struct zbud_shard *shard = &pool->shards[i];
 
 		spin_lock_init(&shard->lock);
+		shard->index = i;
 		for (j = 0; j < ZBUD_CHUNKS; j++)
 			INIT_LIST_HEAD(&shard->buckets[j]);
 	}
 	return pool;
+}
+
+/**
+ * zbud_create_pool() - make an empty pool
+ *
+ * Context: Sleeps.
+ * Return: the pool, or NULL if there was no memory.
+ */
+struct zbud_pool *zbud_create_pool(void)
+{
+	return create_pool(min(roundup_pow_of_two(nr_cpu_ids * ZBUD_SHARDS_PER_CPU),
+			       ZBUD_MAX_SHARDS));
 }
 
 /**

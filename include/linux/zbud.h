@@ -18,7 +18,7 @@ struct zbud_pool;
  */
 #define ZBUD_SLOTS		(2 * sizeof(unsigned long))
 
-/* A handle is the page's frame number above the number of the slot. */
+/* A handle is the page's frame number above those of shard and slot. */
 #define ZBUD_SLOT_BITS		const_ilog2(ZBUD_SLOTS)
 
 /* What one object, split over two pages at the most, is read back as. */

@@ -220,26 +220,14 @@ static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 	free_objects(test, objs, ZBUD_SLOTS);
 }
 
-/* Pages for one shard only: what else comes is kept aside. */
-static struct page *page_of_one_shard(gfp_t gfp, int nid)
+/* For tests that have to know which page an object finds. */
+static void use_one_shard(struct kunit *test)
 {
-	struct kunit *test = kunit_get_current_test();
 	struct zbud_test *t = test->priv;
-	struct page *page, *next, *found = NULL;
-	LIST_HEAD(others);
 
-	while (!found) {
-		page = alloc_pages_node(nid, gfp, 0);
-		if (!page)
-			break;
-		if (pfn_shard(t->pool, page_to_pfn(page)) == &t->pool->shards[0])
-			found = page;
-		else
-			list_add(&page->lru, &others);
-	}
-	list_for_each_entry_safe(page, next, &others, lru)
-		__free_page(page);
-	return found;
+	zbud_destroy_pool(t->pool);
+	t->pool = create_pool(1);
+	KUNIT_ASSERT_NOT_NULL(test, t->pool);
 }
 
 static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
@@ -255,7 +243,7 @@ static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
 	struct zbud_test_object objs[ARRAY_SIZE(fits)] = {};
 	int i;
 
-	kunit_activate_static_stub(test, get_page_from_buddy, page_of_one_shard);
+	use_one_shard(test);
 
 	for (i = 0; i < ARRAY_SIZE(room); i++) {
 		must_store(test, &pages[i], chunks_size(ZBUD_CHUNKS - room[i]));
@@ -750,7 +738,7 @@ static void zbud_test_exit(struct kunit *test)
 {
 	struct zbud_test *t = test->priv;
 
-	if (!t)
+	if (!t || !t->pool)
 		return;
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
 	KUNIT_EXPECT_EQ(test, nr_zspages(), t->nr_zspages);
