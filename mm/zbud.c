@@ -116,7 +116,6 @@ static_assert(ZBUD_HEADER_SIZE <= ZBUD_CHUNK_SIZE);
 static_assert(sizeof_field(struct page, zbud_slots) == ZBUD_SLOTS);
 static_assert(offsetof(struct page, zbud_owner) >
 	      offsetof(struct page, zbud_slots));
-static_assert(ZBUD_SHARD_BITS >= 0);
 /* The first word's bit 0 is PageTail()'s. */
 static_assert(offsetof(struct page, zbud_list) == offsetof(struct page, lru));
 static_assert(offsetofend(struct page, zbud_slots) <=
@@ -141,6 +140,7 @@ static_assert(offsetofend(struct page, zbud_slots) <=
 #define ZBUD_SHARDS_PER_CPU	4
 #define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
 #define ZBUD_MAX_SHARDS		(1U << ZBUD_SHARD_BITS)
+static_assert(ZBUD_SHARD_BITS >= 0);
 
 /*
  * Shards that a CPU allocates from: its own, and as many of the next one's.
