@@ -25,6 +25,11 @@
  * the page's objects are then moved together first.  A page without objects
  * is given back at once.
  *
+ * **Split objects.**  An object that no page has enough room for is split over
+ * the free chunks of two pages, rather than to take a new one.  Each part is in
+ * a slot of its own; the first part knows where the second one is.  Both pages
+ * are of the same shard.
+ *
  * **Handles.**  The owner of an object provides a word of memory, in which
  * zbud keeps the object's place: page frame number, shard and slot.  The
  * object in turn begins with the address of that word.  So zbud can move an
@@ -32,15 +37,23 @@
  * no table in between.  The word must stay where it is while the object is
  * allocated, and only zbud may write it.  An object that needs the whole page
  * has no room for the address in it; as it is alone in there, the address
- * takes the place of the slots that such a page does not use.
+ * takes the place of the slots that such a page does not use.  Of a split
+ * object, the word has the place of the first part, and both parts begin with
+ * the address of the word.
  *
- * **Pins.**  A reader pins the object's page.  The objects of a pinned page
+ * **Pins.**  A reader pins the page, or both pages, of the object.  The objects of a pinned page
  * stay where they are; others may be freed from it, or added where that moves
  * nothing.  Pins are counted, and their holder may sleep.
  *
  * **Migration.**  A page that is not pinned can be migrated: its objects keep
  * their slots, and their owners' words get the new frame number.  While a page
  * is isolated for that it is in no bucket; reading and freeing go on.
+ *
+ * **Compaction.**  When more than an eighth of a shard is free, a worker moves
+ * the objects of its emptiest pages into the holes of the others, a page at a
+ * time, and gives the pages back.  Frees start it, so an idle pool costs
+ * nothing; where it gains nothing, it is not started again before there is more
+ * to gain.  Under memory pressure a shrinker does the same, and goes further.
  *
  * **Locks.**  The pages of a pool are dealt out over a number of shards, and
  * an object stays in its shard for life.  The shard's lock guards everything
@@ -53,73 +66,27 @@
  */
 
 #include <linux/bitmap.h>
-#include <linux/bug.h>
 #include <linux/cleanup.h>
 #include <linux/cpumask.h>
 #include <linux/gfp.h>
-#include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/migrate.h>
-#include <linux/minmax.h>
-#include <linux/mm.h>
-#include <linux/mmdebug.h>
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
-#include <linux/string.h>
+#include <linux/uaccess.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 #include <linux/zbud.h>
 #include <kunit/static_stub.h>
+#include "zbud_page.h"
 
-/* === Layout ============================================================== */
-
-/*
- * What zbud keeps in struct page:
- *
- *   zbud_list    the bucket, or free for migration while a page is isolated
- *   zbud_shard   the shard, and by it the pool
- *   zbud_slots   a byte a slot, in the order of the objects in the page:
- *
- *                  7 | 6 ... 0
- *                  1 | length - 1    an object, of 1 to 128 chunks
- *                  0 | length        a hole, or (0) nothing at all
- *
- *                What is behind the last object is free, whatever the slots
- *                there say.
- *   zbud_owner   instead of the second half of the slots, if the one object
- *                in the page has all 128 chunks: its handle word's address
- *   page_type    31 ... 24 | 23       | 22 ... 8 | 7 ... 0
- *                PGTY_zbud | isolated | pins     | free chunks
- *
- * A page with a full complement of pins cannot be pinned again; there are
- * never as many readers, as each has a CPU's decompressor.
- */
-#define ZBUD_CHUNKS		128U
-#define ZBUD_CHUNK_SHIFT	(PAGE_SHIFT - const_ilog2(ZBUD_CHUNKS))
-#define ZBUD_CHUNK_SIZE		BIT(ZBUD_CHUNK_SHIFT)
-#define ZBUD_HEADER_SIZE	sizeof(unsigned long *)
-
-#define ZBUD_SLOT_USED		BIT(7)
-
-#define ZBUD_PIN_SHIFT		8
-#define ZBUD_PIN		BIT(ZBUD_PIN_SHIFT)
-#define ZBUD_ISOLATED		BIT(23)
-#define ZBUD_PINS_MASK		GENMASK(22, ZBUD_PIN_SHIFT)
-#define ZBUD_FREE_MASK		GENMASK(ZBUD_PIN_SHIFT - 1, 0)
-
-static_assert(ZBUD_CHUNKS <= ZBUD_SLOT_USED);
-static_assert(ZBUD_CHUNKS <= ZBUD_FREE_MASK);
-static_assert(ZBUD_HEADER_SIZE <= ZBUD_CHUNK_SIZE);
-static_assert(sizeof_field(struct page, zbud_slots) == ZBUD_SLOTS);
-static_assert(offsetof(struct page, zbud_owner) >
-	      offsetof(struct page, zbud_slots));
-/* The first word's bit 0 is PageTail()'s. */
-static_assert(offsetof(struct page, zbud_list) == offsetof(struct page, lru));
-static_assert(offsetofend(struct page, zbud_slots) <=
-	      offsetof(struct page, page_type));
+/* === Data ================================================================ */
 
 /*
  * How many pages an allocation looks at.  Only a pinned page can disappoint
@@ -148,7 +115,17 @@ static_assert(ZBUD_SHARD_BITS >= 0);
  */
 #define ZBUD_SHARDS_SEARCHED	8U
 
-/* === Data ================================================================ */
+/*
+ * Compaction starts when more than one part in 8 of a shard is free, and ends
+ * when it is one in 16.  It has to gain a page to be worth it, so a shard must
+ * have 8.  It starts after the time that the exit of a process may take, as it
+ * would move objects that are freed next.
+ */
+#define ZBUD_COMPACT_START	8
+#define ZBUD_COMPACT_STOP	16
+#define ZBUD_COMPACT_DELAY	msecs_to_jiffies(100)
+/* Under memory pressure, half of what then is left is worth having. */
+#define ZBUD_SHRINK_STOP	32
 
 /**
  * struct zbud_shard - a part of a pool's pages, and the lock that guards them
@@ -158,17 +135,25 @@ static_assert(ZBUD_SHARD_BITS >= 0);
  *	without the lock, to see whether it is worth taking.
  * @buckets: pages by free chunks.  Bucket 0 is never searched: it has the
  *	pages that are full, or have no slot left.
+ * @nr_pages: pages of the shard
+ * @nr_free: free chunks of the pages that can be searched
+ * @gave_up: with so many of them, compaction gained nothing; or 0
  */
 struct zbud_shard {
-	spinlock_t lock; /* see above */
+	spinlock_t lock;
 	unsigned int index;
 	unsigned long bitmap[BITS_TO_LONGS(ZBUD_CHUNKS)] __guarded_by(&lock);
 	struct list_head buckets[ZBUD_CHUNKS] __guarded_by(&lock);
+	unsigned long nr_pages __guarded_by(&lock);
+	unsigned long nr_free __guarded_by(&lock);
+	unsigned long gave_up __guarded_by(&lock);
 } ____cacheline_aligned_in_smp;
 
 /**
  * struct zbud_pool - what one user has stored
  * @nr_pages: pages in the pool
+ * @compaction: the worker that compacts the pool
+ * @shrinker: compacts the pool under memory pressure
  * @rcu: frees the pool, once nobody can be looking at it by way of a page
  *	that was its
  * @nr_shards: how many shards there are, a power of two
@@ -176,110 +161,12 @@ struct zbud_shard {
  */
 struct zbud_pool {
 	atomic_long_t nr_pages;
+	struct delayed_work compaction;
+	struct shrinker *shrinker;
 	struct rcu_head rcu;
 	unsigned int nr_shards;
 	struct zbud_shard shards[] __counted_by(nr_shards);
 };
-
-/* === Slots and pages ===================================================== */
-
-static inline bool slot_used(u8 slot)
-{
-	return slot & ZBUD_SLOT_USED;
-}
-
-/* Chunks that the object or the hole in a slot takes. */
-static inline unsigned int slot_chunks(u8 slot)
-{
-	return slot_used(slot) ? (slot & ~ZBUD_SLOT_USED) + 1 : slot;
-}
-
-static inline u8 slot_make_used(unsigned int chunks)
-{
-	VM_WARN_ON_ONCE(!chunks || chunks > ZBUD_CHUNKS);
-	return ZBUD_SLOT_USED | (chunks - 1);
-}
-
-static inline u8 slot_make_hole(unsigned int chunks)
-{
-	VM_WARN_ON_ONCE(chunks >= ZBUD_CHUNKS);
-	return chunks;
-}
-
-/* Chunks that an object of @size bytes and its header take. */
-static inline unsigned int size_to_chunks(size_t size)
-{
-	return min(DIV_ROUND_UP(size + ZBUD_HEADER_SIZE, ZBUD_CHUNK_SIZE),
-		   ZBUD_CHUNKS);
-}
-
-static inline size_t chunks_to_bytes(unsigned int chunks)
-{
-	return (size_t)chunks << ZBUD_CHUNK_SHIFT;
-}
-
-static inline unsigned int page_free_chunks(const struct page *page)
-{
-	return page->page_type & ZBUD_FREE_MASK;
-}
-
-static inline void page_add_free_chunks(struct page *page, int chunks)
-{
-	VM_WARN_ON_ONCE_PAGE(page_free_chunks(page) + chunks > ZBUD_CHUNKS, page);
-	WRITE_ONCE(page->page_type, page->page_type + chunks);
-}
-
-static inline bool page_pinned(const struct page *page)
-{
-	return page->page_type & ZBUD_PINS_MASK;
-}
-
-static inline void page_pin(struct page *page)
-{
-	VM_WARN_ON_ONCE_PAGE((page->page_type & ZBUD_PINS_MASK) == ZBUD_PINS_MASK,
-			     page);
-	WRITE_ONCE(page->page_type, page->page_type + ZBUD_PIN);
-}
-
-static inline void page_unpin(struct page *page)
-{
-	VM_WARN_ON_ONCE_PAGE(!page_pinned(page), page);
-	WRITE_ONCE(page->page_type, page->page_type - ZBUD_PIN);
-}
-
-/* Has migration taken the page, and zbud_list with it? */
-static inline bool page_isolated(const struct page *page)
-{
-	return page->page_type & ZBUD_ISOLATED;
-}
-
-/* Is there a single object, which has the whole page? */
-static inline bool page_whole(const struct page *page)
-{
-	return page->zbud_slots[0] == (ZBUD_SLOT_USED | (ZBUD_CHUNKS - 1));
-}
-
-static inline bool page_has_slot(const struct page *page)
-{
-	unsigned int i;
-
-	if (page_whole(page))
-		return false;
-	for (i = 0; i < ZBUD_SLOTS; i++)
-		if (!slot_used(page->zbud_slots[i]))
-			return true;
-	return false;
-}
-
-/* First chunk of what is in @slot. */
-static unsigned int slot_start(const struct page *page, unsigned int slot)
-{
-	unsigned int i, start = 0;
-
-	for (i = 0; i < slot; i++)
-		start += slot_chunks(page->zbud_slots[i]);
-	return start;
-}
 
 /* === Handles and headers ================================================= */
 
@@ -290,15 +177,25 @@ static inline struct zbud_shard *pool_shard(struct zbud_pool *pool,
 	return &pool->shards[index & (pool->nr_shards - 1)];
 }
 
-static inline unsigned long make_handle(struct page *page, unsigned int slot)
+static inline struct zbud_pool *shard_pool(struct zbud_shard *shard)
 {
-	return (page_to_pfn(page) << ZBUD_SHARD_BITS | page->zbud_shard->index)
-		<< ZBUD_SLOT_BITS | slot;
+	return container_of(shard - shard->index, struct zbud_pool, shards[0]);
+}
+
+static inline unsigned long make_handle(const struct zbud_run *run)
+{
+	return (page_to_pfn(run->page) << ZBUD_SHARD_BITS |
+		run->page->zbud_shard->index) << ZBUD_SLOT_BITS | run->slot;
+}
+
+static inline unsigned long handle_pfn(unsigned long handle)
+{
+	return handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS);
 }
 
 static inline struct page *handle_page(unsigned long handle)
 {
-	return pfn_to_page(handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS));
+	return pfn_to_page(handle_pfn(handle));
 }
 
 static inline unsigned int handle_slot(unsigned long handle)
@@ -312,37 +209,64 @@ static inline struct zbud_shard *handle_shard(struct zbud_pool *pool,
 	return pool_shard(pool, handle >> ZBUD_SLOT_BITS);
 }
 
-static void set_owner(struct page *page, unsigned int start,
-		      unsigned long *owner)
+/* A word of the header: number 0 has the owner, number 1 the link. */
+static unsigned long read_header(const struct zbud_run *run, unsigned int nr)
 {
-	void *addr;
+	unsigned long *addr, value;
 
-	if (page_whole(page)) {
-		page->zbud_owner = owner;
+	if (page_whole(run->page))
+		return (unsigned long)run->page->zbud_owner;
+	addr = kmap_local_page(run->page) + chunks_to_bytes(run->start);
+	value = addr[nr];
+	kunmap_local(addr);
+	return value;
+}
+
+static void write_header(const struct zbud_run *run, unsigned int nr,
+			 unsigned long value)
+{
+	unsigned long *addr;
+
+	if (page_whole(run->page)) {
+		run->page->zbud_owner = (unsigned long *)value;
 		return;
 	}
-	addr = kmap_local_page(page);
-	*(unsigned long **)(addr + chunks_to_bytes(start)) = owner;
+	addr = kmap_local_page(run->page) + chunks_to_bytes(run->start);
+	addr[nr] = value;
 	kunmap_local(addr);
 }
 
-static unsigned long *get_owner(struct page *page, unsigned int start)
+static inline unsigned long *header_owner(unsigned long header)
 {
-	unsigned long *owner;
-	void *addr;
-
-	if (page_whole(page))
-		return page->zbud_owner;
-	addr = kmap_local_page(page);
-	owner = *(unsigned long **)(addr + chunks_to_bytes(start));
-	kunmap_local(addr);
-	return owner;
+	return (unsigned long *)(header & ~ZBUD_PART_MASK);
 }
 
-/* Where the object begins that starts with chunk @start, in bytes. */
-static inline size_t data_offset(const struct page *page, unsigned int start)
+/*
+ * Where the data of a part begins, from the beginning of its page, and what it
+ * has room for, in bytes.
+ */
+static inline size_t part_offset(const struct zbud_object *obj, unsigned int nr)
 {
-	return page_whole(page) ? 0 : chunks_to_bytes(start) + ZBUD_HEADER_SIZE;
+	const struct zbud_run *run = &obj->parts[nr];
+	unsigned int words = obj->nr_parts - nr;
+
+	return page_whole(run->page) ? 0 :
+	       chunks_to_bytes(run->start) + words * ZBUD_HEADER_SIZE;
+}
+
+static inline size_t part_room(const struct zbud_object *obj, unsigned int nr)
+{
+	const struct zbud_run *run = &obj->parts[nr];
+
+	return chunks_to_bytes(run->start + run_chunks(run)) -
+	       part_offset(obj, nr);
+}
+
+static inline size_t object_room(const struct zbud_object *obj)
+{
+	size_t room = part_room(obj, 0);
+
+	return obj->nr_parts > 1 ? room + part_room(obj, 1) : room;
 }
 
 /*
@@ -369,20 +293,51 @@ static struct zbud_shard *lock_object(struct zbud_pool *pool,
 	}
 }
 
-/*
- * Does the object in @slot, from chunk @start, really belong to @handle?  The
- * answer is always yes, unless somebody has written where they should not, or
- * uses a handle that was freed.  Then nobody may be given the data.
- */
-static bool object_valid(struct zbud_shard *shard, struct page *page,
-			 unsigned int slot, unsigned int start,
-			 unsigned long *handle)
+/* What a handle names, as far as that can be told without the header. */
+static bool handle_run(struct zbud_shard *shard, unsigned long word,
+		       struct zbud_run *run)
 {
-	if (likely(PageZbud(page) && page->zbud_shard == shard &&
-		   slot_used(page->zbud_slots[slot]) &&
-		   get_owner(page, start) == handle))
-		return true;
-	WARN_ONCE(1, "zbud: no object for the handle %#lx\n", *handle);
+	run->page = handle_page(word);
+	run->slot = handle_slot(word);
+	if (unlikely(!PageZbud(run->page) || run->page->zbud_shard != shard ||
+		     !slot_used(run->page->zbud_slots[run->slot])))
+		return false;
+	run->start = slot_start(run->page, run->slot);
+	return true;
+}
+
+/* Does a run begin with this? */
+static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
+			     unsigned long part)
+{
+	return read_header(run, 0) == ((unsigned long)owner | part);
+}
+
+/*
+ * Find the object that @handle names, which lock_object() read as @word.  It is
+ * there, unless somebody has written where they should not, or uses a handle
+ * that was freed.  Then nobody may be given the data.
+ */
+static bool find_object(struct zbud_shard *shard, unsigned long *handle,
+			unsigned long word, struct zbud_object *obj)
+{
+	struct zbud_run *parts = obj->parts;
+	unsigned long link;
+
+	if (likely(handle_run(shard, word, &parts[0]))) {
+		obj->nr_parts = 1;
+		if (likely(header_is(&parts[0], handle, 0)))
+			return true;
+		obj->nr_parts = 2;
+		if (header_is(&parts[0], handle, ZBUD_FIRST_PART)) {
+			link = read_header(&parts[0], 1);
+			if (likely(pfn_valid(handle_pfn(link)) &&
+				   handle_run(shard, link, &parts[1]) &&
+				   header_is(&parts[1], handle, ZBUD_SECOND_PART)))
+				return true;
+		}
+	}
+	WARN_ONCE(1, "zbud: no object for the handle %#lx\n", word);
 	return false;
 }
 
@@ -402,6 +357,7 @@ static void bucket_add(struct zbud_shard *shard, struct page *page)
 		return;
 	list_add(&page->zbud_list, &shard->buckets[bucket]);
 	__set_bit(bucket, shard->bitmap);
+	WRITE_ONCE(shard->nr_free, shard->nr_free + bucket);
 }
 
 /* To be called with the bucket that the page was added to. */
@@ -412,143 +368,45 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 	if (page_isolated(page))
 		return;
 	list_del(&page->zbud_list);
+	WRITE_ONCE(shard->nr_free, shard->nr_free - bucket);
 	if (list_empty(&shard->buckets[bucket]))
 		__clear_bit(bucket, shard->bitmap);
 }
 
-/* === Room in a page ====================================================== */
-
-/*
- * Move the objects of a page together, but for @room chunks that are left
- * free for @slot.  All other free space comes to lie behind the last object.
- * The page must not be pinned.  Objects keep their slots, and so their order.
- */
-static void rearrange(struct page *page, unsigned int slot, unsigned int room)
+static void shard_add_page(struct zbud_shard *shard, struct page *page)
+	__must_hold(&shard->lock)
 {
-	u8 *slots = page->zbud_slots;
-	u8 from[ZBUD_SLOTS], to[ZBUD_SLOTS];
-	unsigned int start = 0, target = 0;
-	void *addr;
-	int i;
-
-	VM_WARN_ON_ONCE_PAGE(page_pinned(page), page);
-
-	for (i = 0; i < ZBUD_SLOTS; i++) {
-		from[i] = start;
-		to[i] = target;
-		start += slot_chunks(slots[i]);
-		if (slot_used(slots[i]))
-			target += slot_chunks(slots[i]);
-		else
-			slots[i] = 0;
-		if (i == slot) {
-			slots[i] = slot_make_hole(room);
-			target += room;
-		}
-	}
-	VM_WARN_ON_ONCE_PAGE(target > ZBUD_CHUNKS, page);
-
-	/*
-	 * First those that move down, from the bottom, then those that move
-	 * up, from the top: then each finds its place empty.
-	 */
-	addr = kmap_local_page(page);
-	for (i = 0; i < ZBUD_SLOTS; i++)
-		if (slot_used(slots[i]) && to[i] < from[i])
-			memmove(addr + chunks_to_bytes(to[i]),
-				addr + chunks_to_bytes(from[i]),
-				chunks_to_bytes(slot_chunks(slots[i])));
-	for (i = ZBUD_SLOTS - 1; i >= 0; i--)
-		if (slot_used(slots[i]) && to[i] > from[i])
-			memmove(addr + chunks_to_bytes(to[i]),
-				addr + chunks_to_bytes(from[i]),
-				chunks_to_bytes(slot_chunks(slots[i])));
-	kunmap_local(addr);
+	WRITE_ONCE(shard->nr_pages, shard->nr_pages + 1);
+	atomic_long_inc(&shard_pool(shard)->nr_pages);
+	bucket_add(shard, page);
 }
 
-/*
- * Find a slot with room for an object of @chunks, of which the page has enough
- * free.  The smallest gap that will do is taken, as it is if possible, else
- * after moving the objects together.  A gap is a run of free slots: with two
- * of them, the second can say how much of it is left over; behind the last
- * object nobody needs to.
- *
- * Return: the slot, or -1 if the objects would have to move but are pinned.
- */
-static int make_room(struct page *page, unsigned int chunks)
+/* The page is empty, and in no bucket.  It is left to free_pool_page(). */
+static void shard_remove_page(struct zbud_shard *shard, struct page *page)
+	__must_hold(&shard->lock)
 {
-	u8 *slots = page->zbud_slots;
-	unsigned int i = 0, start = 0, best_gap = UINT_MAX, best_end = 0;
-	int best = -1, last = -1;
-
-	while (i < ZBUD_SLOTS) {
-		unsigned int first = i, gap = 0;
-
-		if (slot_used(slots[i])) {
-			start += slot_chunks(slots[i++]);
-			continue;
-		}
-		while (i < ZBUD_SLOTS && !slot_used(slots[i]))
-			gap += slots[i++];
-		if (i == ZBUD_SLOTS)
-			gap = ZBUD_CHUNKS - start;
-		start += gap;
-		last = first;
-
-		if (gap < chunks || gap >= best_gap)
-			continue;
-		if (gap > chunks && i == first + 1 && i < ZBUD_SLOTS)
-			continue;
-		best = first;
-		best_gap = gap;
-		best_end = i;
-	}
-
-	if (best >= 0) {
-		memset(&slots[best], 0, best_end - best);
-		if (best_end < ZBUD_SLOTS && best_gap > chunks)
-			slots[best + 1] = slot_make_hole(best_gap - chunks);
-		return best;
-	}
-
-	if (page_pinned(page))
-		return -1;
-
-	rearrange(page, last, chunks);
-	return last;
+	WRITE_ONCE(page->zbud_shard, NULL);
+	WRITE_ONCE(shard->nr_pages, shard->nr_pages - 1);
+	atomic_long_dec(&shard_pool(shard)->nr_pages);
 }
 
-/* Put an object into a page that has room for it in @slot, and tell its owner. */
-static void place_object(struct page *page, unsigned int slot,
-			 unsigned int chunks, unsigned long *handle)
-{
-	page->zbud_slots[slot] = slot_make_used(chunks);
-	page_add_free_chunks(page, -(int)chunks);
-	set_owner(page, slot_start(page, slot), handle);
-	WRITE_ONCE(*handle, make_handle(page, slot));
-}
+/* === Objects in a shard ================================================== */
 
-/* Allocate from the pages that the shard has. */
-static bool alloc_from_shard(struct zbud_shard *shard, unsigned int chunks,
-			     unsigned long *handle)
+/* Find a run of free chunks in the fullest page that has one. */
+static bool take_run(struct zbud_shard *shard, unsigned int chunks,
+		     struct zbud_run *run)
+	__must_hold(&shard->lock)
 {
-	unsigned int bucket, tries = ZBUD_MAX_TRIES;
+	unsigned int bucket = chunks, tries = ZBUD_MAX_TRIES;
 	struct page *page;
 
-	/* A wrong answer costs a little space, or a look into the shard. */
-	if (data_race(find_next_bit(shard->bitmap, ZBUD_CHUNKS, chunks)) >=
-	    ZBUD_CHUNKS)
-		return false;
-
-	guard(spinlock)(&shard->lock);
-	bucket = chunks;
 	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_CHUNKS) {
 		list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
 			int slot = make_room(page, chunks);
 
 			if (slot >= 0) {
 				bucket_del(shard, page, bucket);
-				place_object(page, slot, chunks, handle);
+				occupy(page, slot, chunks, run);
 				bucket_add(shard, page);
 				return true;
 			}
@@ -557,6 +415,112 @@ static bool alloc_from_shard(struct zbud_shard *shard, unsigned int chunks,
 		}
 	}
 	return false;
+}
+
+/*
+ * Free a run.
+ *
+ * Return: its page, if that is empty now and for free_pool_page(), or NULL.
+ */
+static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *run)
+	__must_hold(&shard->lock)
+{
+	unsigned int chunks = run_chunks(run);
+	struct page *page = run->page;
+
+	bucket_del(shard, page, page_bucket(page));
+	page_add_free_chunks(page, chunks);
+	if (page_free_chunks(page) == ZBUD_CHUNKS) {
+		shard_remove_page(shard, page);
+		return page;
+	}
+	page->zbud_slots[run->slot] = slot_make_hole(chunks);
+	bucket_add(shard, page);
+	return NULL;
+}
+
+/* Make a run, or two, the object of @handle. */
+static void set_object(const struct zbud_object *obj, unsigned long *handle)
+{
+	const struct zbud_run *parts = obj->parts;
+	unsigned long owner = (unsigned long)handle;
+
+	if (obj->nr_parts == 1) {
+		write_header(&parts[0], 0, owner);
+	} else {
+		write_header(&parts[0], 0, owner | ZBUD_FIRST_PART);
+		write_header(&parts[0], 1, make_handle(&parts[1]));
+		write_header(&parts[1], 0, owner | ZBUD_SECOND_PART);
+	}
+	WRITE_ONCE(*handle, make_handle(&parts[0]));
+}
+
+/* The largest bucket below @chunks that has pages, or 0. */
+static inline unsigned int bucket_below(const struct zbud_shard *shard,
+					unsigned int chunks)
+{
+	unsigned int bucket = find_last_bit(shard->bitmap, chunks);
+
+	return bucket < chunks ? bucket : 0;
+}
+
+/* May it be that two pages have room for an object of @chunks? */
+static inline bool may_split(const struct zbud_shard *shard, unsigned int chunks)
+{
+	unsigned int bucket = bucket_below(shard, chunks);
+
+	return bucket >= ZBUD_MIN_FIRST_PART && 2 * bucket >= chunks;
+}
+
+/*
+ * Find two runs for an object of @size bytes, which needs @chunks if it is not
+ * split.  The first part fills the emptiest page that there is, the second one
+ * goes where it fits best.
+ */
+static bool take_two_runs(struct zbud_shard *shard, size_t size,
+			  unsigned int chunks, struct zbud_object *obj)
+	__must_hold(&shard->lock)
+{
+	unsigned int bucket;
+
+	if (!may_split(shard, chunks))
+		return false;
+	bucket = bucket_below(shard, chunks);
+	if (!take_run(shard, bucket, &obj->parts[0]))
+		return false;
+
+	obj->nr_parts = 2;
+	chunks = size_to_chunks(size - part_room(obj, 0));
+	if (take_run(shard, chunks, &obj->parts[1]))
+		return true;
+	drop_run(shard, &obj->parts[0]);
+	return false;
+}
+
+/* Allocate from the pages that the shard has. */
+static bool alloc_from_shard(struct zbud_shard *shard, size_t size, bool split,
+			     unsigned long *handle)
+{
+	unsigned int chunks = size_to_chunks(size);
+	struct zbud_object obj;
+
+	/* A wrong answer costs a little space, or a look into the shard. */
+	if (data_race(split ? !may_split(shard, chunks) :
+		      find_next_bit(shard->bitmap, ZBUD_CHUNKS, chunks) >=
+		      ZBUD_CHUNKS))
+		return false;
+
+	guard(spinlock)(&shard->lock);
+	if (split) {
+		if (!take_two_runs(shard, size, chunks, &obj))
+			return false;
+	} else {
+		obj.nr_parts = 1;
+		if (!take_run(shard, chunks, &obj.parts[0]))
+			return false;
+	}
+	set_object(&obj, handle);
+	return true;
 }
 
 /* === Pages of a pool ===================================================== */
@@ -568,7 +532,7 @@ static struct page *get_page_from_buddy(gfp_t gfp, int nid)
 	return alloc_pages_node(nid, gfp, 0);
 }
 
-static struct page *pool_add_page(struct zbud_pool *pool, unsigned int home,
+static struct page *new_pool_page(struct zbud_pool *pool, unsigned int home,
 				  gfp_t gfp, int nid)
 {
 	struct zbud_shard *shard;
@@ -585,7 +549,6 @@ static struct page *pool_add_page(struct zbud_pool *pool, unsigned int home,
 	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
 
 	inc_zone_page_state(page, NR_ZSPAGES);
-	atomic_long_inc(&pool->nr_pages);
 	return page;
 }
 
@@ -604,11 +567,10 @@ static void page_set_movable(struct page *page)
 }
 
 /* The page is empty, in no bucket, and no longer says that it is the pool's. */
-static void pool_remove_page(struct zbud_pool *pool, struct page *page)
+static void free_pool_page(struct page *page)
 {
 	VM_WARN_ON_ONCE_PAGE(page->zbud_shard || page_pinned(page), page);
 
-	atomic_long_dec(&pool->nr_pages);
 	dec_zone_page_state(page, NR_ZSPAGES);
 	/*
 	 * Page type and flag stay until the page allocator resets them.  That
@@ -672,10 +634,61 @@ static void zbud_page_putback(struct page *page)
 	spin_unlock(&shard->lock);
 }
 
+/*
+ * Do a run and its owner agree on where it is?  This is asked before a run is
+ * moved, as what moving writes to comes from the header: a corrupt one may name
+ * any address.
+ */
+static bool owner_agrees(const struct zbud_run *run)
+{
+	unsigned long header = read_header(run, 0);
+	unsigned long *owner = header_owner(header);
+	struct zbud_run first;
+	unsigned long word;
+
+	if (get_kernel_nofault(word, owner))
+		return false;
+	if (!(header & ZBUD_SECOND_PART))
+		return word == make_handle(run);
+	return pfn_valid(handle_pfn(word)) &&
+	       handle_run(run->page->zbud_shard, word, &first) &&
+	       header_is(&first, owner, ZBUD_FIRST_PART) &&
+	       read_header(&first, 1) == make_handle(run);
+}
+
+static bool owners_agree(struct page *page)
+{
+	struct zbud_run run;
+
+	for_each_run(run, page)
+		if (!owner_agrees(&run)) {
+			VM_WARN_ONCE(1, "zbud: corrupt header in pfn %#lx\n",
+				     page_to_pfn(page));
+			return false;
+		}
+	return true;
+}
+
+/*
+ * Tell the owner of an object where a part of it is now.  It is the link of the
+ * first part that says where the second one is.
+ */
+static void part_moved(const struct zbud_run *run)
+{
+	unsigned long header = read_header(run, 0);
+	unsigned long *owner = header_owner(header);
+	struct zbud_run first;
+
+	if (!(header & ZBUD_SECOND_PART))
+		WRITE_ONCE(*owner, make_handle(run));
+	else if (handle_run(run->page->zbud_shard, *owner, &first))
+		write_header(&first, 1, make_handle(run));
+}
+
 /* Make @dst what @src is, and tell the owners. */
 static void replace_page(struct page *dst, struct page *src)
 {
-	unsigned int slot, start = 0;
+	struct zbud_run run;
 
 	__folio_set_zbud(page_folio(dst));
 	page_add_free_chunks(dst, page_free_chunks(src));
@@ -683,13 +696,13 @@ static void replace_page(struct page *dst, struct page *src)
 	memcpy(dst->zbud_slots, src->zbud_slots, sizeof(dst->zbud_slots));
 	copy_highpage(dst, src);
 
-	for (slot = 0; start < ZBUD_CHUNKS && slot < ZBUD_SLOTS; slot++) {
-		u8 this = dst->zbud_slots[slot];
-
-		if (slot_used(this))
-			WRITE_ONCE(*get_owner(dst, start), make_handle(dst, slot));
-		start += slot_chunks(this);
-	}
+	/* First parts first: by way of them the second ones are found. */
+	for_each_run(run, dst)
+		if (!(read_header(&run, 0) & ZBUD_SECOND_PART))
+			part_moved(&run);
+	for_each_run(run, dst)
+		if (read_header(&run, 0) & ZBUD_SECOND_PART)
+			part_moved(&run);
 	WRITE_ONCE(src->zbud_shard, NULL);
 }
 
@@ -705,7 +718,7 @@ static int zbud_page_migrate(struct page *dst, struct page *src,
 		return 0;
 
 	/* Not -EAGAIN: a reader may take longer than migration will retry. */
-	if (page_pinned(src)) {
+	if (page_pinned(src) || !owners_agree(src)) {
 		spin_unlock(&shard->lock);
 		return -EBUSY;
 	}
@@ -735,6 +748,182 @@ static int __init zbud_init(void)
 }
 subsys_initcall(zbud_init);
 
+/* === Compaction ========================================================== */
+
+/* Is more than one part in @parts of the shard free? */
+static inline bool shard_sparse(const struct zbud_shard *shard, unsigned int parts)
+{
+	unsigned long nr_pages = READ_ONCE(shard->nr_pages);
+
+	return nr_pages >= ZBUD_COMPACT_START &&
+	       READ_ONCE(shard->nr_free) * parts > nr_pages * ZBUD_CHUNKS;
+}
+
+/* Is it time to compact the shard, after something was freed? */
+static bool shard_wants_compaction(struct zbud_shard *shard)
+	__must_hold(&shard->lock)
+{
+	if (!shard_sparse(shard, ZBUD_COMPACT_START)) {
+		WRITE_ONCE(shard->gave_up, 0);
+		return false;
+	}
+	return shard->nr_free > shard->gave_up;
+}
+
+/* Copy the data in @from to the parts of @to, which have room for it. */
+static void copy_data(const struct zbud_object *to, const struct zbud_run *from)
+{
+	const struct zbud_object whole = { .nr_parts = 1, .parts = { *from } };
+	size_t offset = part_offset(&whole, 0);
+	size_t left = part_room(&whole, 0);
+	unsigned int i;
+
+	for (i = 0; i < to->nr_parts; i++) {
+		size_t part = min(left, part_room(to, i));
+
+		memcpy_page(to->parts[i].page, part_offset(to, i),
+			    from->page, offset, part);
+		offset += part;
+		left -= part;
+	}
+}
+
+/*
+ * Move an object, or a part of one, to another page of the shard.  The page it
+ * is in is in no bucket, and so is not found.
+ */
+static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
+	__must_hold(&shard->lock)
+{
+	unsigned int chunks = run_chunks(run);
+	unsigned long header = read_header(run, 0);
+	struct zbud_object to = { .nr_parts = 1 };
+
+	if (!owner_agrees(run))
+		return false;
+	if (take_run(shard, chunks, &to.parts[0])) {
+		memcpy_page(to.parts[0].page, chunks_to_bytes(to.parts[0].start),
+			    run->page, chunks_to_bytes(run->start),
+			    chunks_to_bytes(chunks));
+		part_moved(&to.parts[0]);
+	} else if (!(header & ZBUD_PART_MASK) &&
+		   take_two_runs(shard, chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE,
+				 chunks, &to)) {
+		copy_data(&to, run);
+		set_object(&to, header_owner(header));
+	} else {
+		return false;
+	}
+	page_add_free_chunks(run->page, chunks);
+	run->page->zbud_slots[run->slot] = slot_make_hole(chunks);
+	return true;
+}
+
+/* Of the pages that can be emptied, the one with the most free space. */
+static struct page *sparsest_page(struct zbud_shard *shard)
+	__must_hold(&shard->lock)
+{
+	unsigned int bucket = ZBUD_CHUNKS, tries = ZBUD_MAX_TRIES;
+	struct page *page;
+
+	while ((bucket = bucket_below(shard, bucket))) {
+		list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
+			if (!page_pinned(page) && !PageHWPoison(page))
+				return page;
+			if (!--tries)
+				return NULL;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Empty one page of the shard, for free_pool_page().
+ *
+ * Return: the page, or NULL if its objects, or some of them, fit nowhere else.
+ */
+static struct page *shard_empty_page(struct zbud_shard *shard)
+	__must_hold(&shard->lock)
+{
+	struct page *page = sparsest_page(shard);
+	struct zbud_run run;
+
+	if (page) {
+		bucket_del(shard, page, page_bucket(page));
+		for_each_run(run, page)
+			if (!move_run(shard, &run))
+				break;
+		if (page_free_chunks(page) == ZBUD_CHUNKS) {
+			shard_remove_page(shard, page);
+			return page;
+		}
+		bucket_add(shard, page);
+	}
+	WRITE_ONCE(shard->gave_up,
+		   shard->nr_free + shard->nr_free / ZBUD_COMPACT_STOP);
+	return NULL;
+}
+
+/* Empty up to @nr pages while more than one part in @parts is free. */
+static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
+				   unsigned long nr)
+{
+	unsigned long done;
+	struct page *page;
+
+	for (done = 0; done < nr && shard_sparse(shard, parts); done++) {
+		scoped_guard(spinlock, &shard->lock)
+			page = shard_empty_page(shard);
+		if (!page)
+			break;
+		free_pool_page(page);
+		cond_resched();
+	}
+	return done;
+}
+
+static void compaction_worker(struct work_struct *work)
+{
+	struct zbud_pool *pool = container_of(to_delayed_work(work),
+					      struct zbud_pool, compaction);
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_shards; i++)
+		compact_shard(&pool->shards[i], ZBUD_COMPACT_STOP, ULONG_MAX);
+}
+
+static unsigned long shrinker_count(struct shrinker *shrinker,
+				    struct shrink_control *sc)
+{
+	struct zbud_pool *pool = shrinker->private_data;
+	unsigned long nr = 0;
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_shards; i++) {
+		const struct zbud_shard *shard = &pool->shards[i];
+		unsigned long nr_free = READ_ONCE(shard->nr_free);
+
+		if (shard_sparse(shard, ZBUD_SHRINK_STOP) &&
+		    nr_free > READ_ONCE(shard->gave_up))
+			nr += nr_free / ZBUD_CHUNKS -
+			      READ_ONCE(shard->nr_pages) / ZBUD_SHRINK_STOP;
+	}
+	return nr ?: SHRINK_EMPTY;
+}
+
+static unsigned long shrinker_scan(struct shrinker *shrinker,
+				   struct shrink_control *sc)
+{
+	struct zbud_pool *pool = shrinker->private_data;
+	unsigned long done = 0;
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_shards && done < sc->nr_to_scan; i++)
+		done += compact_shard(&pool->shards[i], ZBUD_SHRINK_STOP,
+				      sc->nr_to_scan - done);
+	return done ?: SHRINK_STOP;
+}
+
 /* === Interface =========================================================== */
 
 /**
@@ -758,6 +947,7 @@ int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
 	unsigned int home = raw_smp_processor_id() * ZBUD_SHARDS_PER_CPU;
 	unsigned int i, chunks, searched;
 	struct zbud_shard *shard;
+	struct zbud_object obj = { .nr_parts = 1 };
 	struct page *page;
 
 	if (!size)
@@ -768,20 +958,21 @@ int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
 	chunks = size_to_chunks(size);
 	searched = chunks < ZBUD_CHUNKS ?
 		   min(pool->nr_shards, ZBUD_SHARDS_SEARCHED) : 0;
-	for (i = 0; i < searched; i++) {
-		shard = pool_shard(pool, home + i);
-		if (alloc_from_shard(shard, chunks, handle))
+	for (i = 0; i < 2 * searched; i++) {
+		shard = pool_shard(pool, home + (i & (searched - 1)));
+		if (alloc_from_shard(shard, size, i >= searched, handle))
 			return 0;
 	}
 
-	page = pool_add_page(pool, home, gfp, nid);
+	page = new_pool_page(pool, home, gfp, nid);
 	if (!page)
 		return -ENOMEM;
 
 	shard = page->zbud_shard;
 	guard(spinlock)(&shard->lock);
-	place_object(page, 0, chunks, handle);
-	bucket_add(shard, page);
+	occupy(page, 0, chunks, &obj.parts[0]);
+	set_object(&obj, handle);
+	shard_add_page(shard, page);
 	page_set_movable(page);
 	return 0;
 }
@@ -798,34 +989,30 @@ int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
  */
 void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 {
-	unsigned int slot, chunks, bucket;
+	struct page *empty[ZBUD_MAX_PARTS];
+	bool compact;
 	struct zbud_shard *shard;
+	struct zbud_object obj;
 	unsigned long word;
-	struct page *page;
+	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	page = handle_page(word);
-	slot = handle_slot(word);
-	if (!object_valid(shard, page, slot, slot_start(page, slot), handle)) {
+	if (!find_object(shard, handle, word, &obj)) {
 		spin_unlock(&shard->lock);
 		return;
 	}
-
-	bucket = page_bucket(page);
-	chunks = slot_chunks(page->zbud_slots[slot]);
-	bucket_del(shard, page, bucket);
-	page_add_free_chunks(page, chunks);
+	for (i = 0; i < obj.nr_parts; i++)
+		empty[i] = drop_run(shard, &obj.parts[i]);
 	WRITE_ONCE(*handle, 0);
-
-	if (page_free_chunks(page) == ZBUD_CHUNKS) {
-		WRITE_ONCE(page->zbud_shard, NULL);
-		spin_unlock(&shard->lock);
-		pool_remove_page(pool, page);
-		return;
-	}
-	page->zbud_slots[slot] = slot_make_hole(chunks);
-	bucket_add(shard, page);
+	compact = shard_wants_compaction(shard);
 	spin_unlock(&shard->lock);
+
+	for (i = 0; i < obj.nr_parts; i++)
+		if (empty[i])
+			free_pool_page(empty[i]);
+	if (compact && !delayed_work_pending(&pool->compaction))
+		queue_delayed_work(system_dfl_wq, &pool->compaction,
+				   ZBUD_COMPACT_DELAY);
 }
 
 /**
@@ -841,27 +1028,26 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 int zbud_write(struct zbud_pool *pool, unsigned long *handle,
 	       const void *src, size_t len)
 {
-	unsigned int slot, start;
 	struct zbud_shard *shard;
+	struct zbud_object obj;
 	unsigned long word;
-	struct page *page;
-	void *addr;
-	int err = -EIO;
+	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	page = handle_page(word);
-	slot = handle_slot(word);
-	start = slot_start(page, slot);
-	if (object_valid(shard, page, slot, start, handle) &&
-	    !WARN_ON_ONCE(size_to_chunks(len) >
-			  slot_chunks(page->zbud_slots[slot]))) {
-		addr = kmap_local_page(page);
-		memcpy(addr + data_offset(page, start), src, len);
-		kunmap_local(addr);
-		err = 0;
+	if (!find_object(shard, handle, word, &obj) ||
+	    WARN_ON_ONCE(len > object_room(&obj))) {
+		spin_unlock(&shard->lock);
+		return -EIO;
+	}
+	for (i = 0; i < obj.nr_parts; i++) {
+		size_t part = min(len, part_room(&obj, i));
+
+		memcpy_to_page(obj.parts[i].page, part_offset(&obj, i), src, part);
+		src += part;
+		len -= part;
 	}
 	spin_unlock(&shard->lock);
-	return err;
+	return 0;
 }
 
 /**
@@ -881,26 +1067,27 @@ int zbud_write(struct zbud_pool *pool, unsigned long *handle,
 int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len)
 {
-	unsigned int slot, start;
 	struct zbud_shard *shard;
+	struct zbud_object obj;
 	unsigned long word;
-	struct page *page;
+	size_t first;
+	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	page = handle_page(word);
-	slot = handle_slot(word);
-	start = slot_start(page, slot);
-	if (!object_valid(shard, page, slot, start, handle) ||
-	    WARN_ON_ONCE(!len || size_to_chunks(len) >
-			 slot_chunks(page->zbud_slots[slot]))) {
+	if (!find_object(shard, handle, word, &obj) ||
+	    WARN_ON_ONCE(!len || len > object_room(&obj))) {
 		spin_unlock(&shard->lock);
 		return -EIO;
 	}
-	page_pin(page);
+	first = min(len, part_room(&obj, 0));
+	sg_init_table(sg, first < len ? 2 : 1);
+	sg_set_page(&sg[0], obj.parts[0].page, first, part_offset(&obj, 0));
+	if (first < len)
+		sg_set_page(&sg[1], obj.parts[1].page, len - first,
+			    part_offset(&obj, 1));
+	for (i = 0; i < obj.nr_parts; i++)
+		page_pin(obj.parts[i].page);
 	spin_unlock(&shard->lock);
-
-	sg_init_table(sg, 1);
-	sg_set_page(sg, page, len, data_offset(page, start));
 	return 0;
 }
 
@@ -914,11 +1101,15 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 void zbud_read_end(struct zbud_pool *pool, unsigned long *handle)
 {
 	struct zbud_shard *shard;
+	struct zbud_object obj;
 	unsigned long word;
+	unsigned int i;
 
-	/* The object is pinned: the word cannot change. */
+	/* The object is pinned: neither the word nor the link can change. */
 	shard = lock_object(pool, handle, &word);
-	page_unpin(handle_page(word));
+	if (find_object(shard, handle, word, &obj))
+		for (i = 0; i < obj.nr_parts; i++)
+			page_unpin(obj.parts[i].page);
 	spin_unlock(&shard->lock);
 }
 
@@ -952,6 +1143,12 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 	pool = kvzalloc_flex(*pool, shards, nr_shards);
 	if (!pool)
 		return NULL;
+	pool->shrinker = shrinker_alloc(0, "mm-zbud");
+	if (!pool->shrinker) {
+		kvfree(pool);
+		return NULL;
+	}
+	INIT_DELAYED_WORK(&pool->compaction, compaction_worker);
 
 	pool->nr_shards = nr_shards;
 	for (i = 0; i < nr_shards; i++) {
@@ -962,6 +1159,11 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 		for (j = 0; j < ZBUD_CHUNKS; j++)
 			INIT_LIST_HEAD(&shard->buckets[j]);
 	}
+
+	pool->shrinker->count_objects = shrinker_count;
+	pool->shrinker->scan_objects = shrinker_scan;
+	pool->shrinker->private_data = pool;
+	shrinker_register(pool->shrinker);
 	return pool;
 }
 
@@ -985,6 +1187,8 @@ struct zbud_pool *zbud_create_pool(void)
  */
 void zbud_destroy_pool(struct zbud_pool *pool)
 {
+	shrinker_free(pool->shrinker);
+	cancel_delayed_work_sync(&pool->compaction);
 	/* Objects have owners who would read the memory: rather leak it. */
 	if (WARN_ON(zbud_total_pages(pool)))
 		return;

@@ -2,7 +2,7 @@
 # Boot a kernel, run the selftests in it, and print a line for each: "ok - NAME", "not ok - NAME # WHY"
 # or "skip - NAME # REASON".
 #
-# Usage: vm-test.sh base|series|debug|base-debug
+# Usage: vm-test.sh base|series|debug|base-debug|kcsan
 #
 # With the series, these are the ramzswap kselftests and mainline's cgroup/test_zswap. For each test of
 # the latter it counts that it ends as it does on the unpatched base, which is booted once for that.
@@ -18,7 +18,7 @@ disks=()
 selftests=$(kernel_source "$kernel")/tools/testing/selftests
 cmdline=TEST_SECONDS=300 limit=1200
 case $kernel in
-*debug) cmdline=TEST_SECONDS=900 limit=3600 ;;
+*debug | kcsan) cmdline=TEST_SECONDS=900 limit=3600 ;;
 esac
 
 # Compiles a target of the tree's selftests, statically, and lists its programs for the guest; with

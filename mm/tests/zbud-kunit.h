@@ -9,6 +9,7 @@
 
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/memblock.h>
 #include <linux/memory_hotplug.h>
@@ -27,6 +28,7 @@ struct zbud_test {
 	unsigned long nr_zspages;
 	/* Contents on their way in and out. */
 	u8 *buf;
+	struct model *model;
 };
 
 #define ZBUD_TEST_GFP	(GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE)
@@ -56,6 +58,22 @@ static void fill(u8 *buf, size_t size, u32 seed)
 	prandom_bytes_state(&rnd, buf, size);
 }
 
+/* Sizes as compressors make them: mostly small, some pages that won't shrink. */
+static size_t churn_size(struct rnd_state *rnd)
+{
+	switch (prandom_u32_state(rnd) % 8) {
+	case 0:
+		return PAGE_SIZE;
+	case 1:
+		return 1 + prandom_u32_state(rnd) % PAGE_SIZE;
+	case 2:
+	case 3:
+		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 16);
+	default:
+		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 2);
+	}
+}
+
 /* Allocate and write an object with contents that its seed tells. */
 static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
 		 size_t size, u32 seed)
@@ -72,28 +90,35 @@ static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
 	return zbud_write(pool, &obj->handle, buf, size);
 }
 
-/* Is the object what was stored? */
-static bool same(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj)
+/* Is what a list has the same as what a buffer has? */
+static bool sg_same(struct scatterlist *sg, const u8 *buf, size_t size)
 {
-	struct scatterlist sg[ZBUD_SG_ENTRIES];
 	struct sg_mapping_iter miter;
 	size_t at = 0;
 	bool ok = true;
 
-	fill(buf, obj->size, obj->seed);
-	if (zbud_read_begin(pool, &obj->handle, sg, obj->size))
-		return false;
-
 	sg_miter_start(&miter, sg, sg_nents(sg), SG_MITER_FROM_SG | SG_MITER_ATOMIC);
 	while (sg_miter_next(&miter)) {
-		ok = ok && at + miter.length <= obj->size &&
+		ok = ok && at + miter.length <= size &&
 		     !memcmp(miter.addr, buf + at, miter.length);
 		at += miter.length;
 	}
 	sg_miter_stop(&miter);
-	zbud_read_end(pool, &obj->handle);
+	return ok && at == size;
+}
 
-	return ok && at == obj->size;
+/* Is the object what was stored? */
+static bool same(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	bool ok;
+
+	fill(buf, obj->size, obj->seed);
+	if (zbud_read_begin(pool, &obj->handle, sg, obj->size))
+		return false;
+	ok = sg_same(sg, buf, obj->size);
+	zbud_read_end(pool, &obj->handle);
+	return ok;
 }
 
 static bool same_page(struct zbud_test_object *a, struct zbud_test_object *b)
@@ -379,13 +404,13 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
 	struct zbud_test_object objs[2] = {};
 	struct zbud_test *t = test->priv;
-	struct page *page;
+	struct zbud_run run = {};
 
 	must_store(test, &objs[0], 100);
 	must_store(test, &objs[1], PAGE_SIZE);
-	page = handle_page(objs[0].handle);
+	run.page = handle_page(objs[0].handle);
 
-	set_owner(page, 0, &objs[1].handle);
+	write_header(&run, 0, (unsigned long)&objs[1].handle);
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
 						      sg, 100), -EIO);
@@ -395,8 +420,129 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
 
-	set_owner(page, 0, &objs[0].handle);
+	write_header(&run, 0, (unsigned long)&objs[0].handle);
 	free_objects(test, objs, 2);
+}
+
+/* === Split objects ======================================================= */
+
+/* Two pages with so many free chunks, and nothing else in the pool. */
+static void make_holes(struct kunit *test, struct zbud_test_object *fillers,
+		       unsigned int a, unsigned int b)
+{
+	struct zbud_test *t = test->priv;
+
+	must_store(test, &fillers[0], chunks_size(ZBUD_CHUNKS - a));
+	must_store(test, &fillers[1], chunks_size(ZBUD_CHUNKS - b));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+}
+
+/* What fits into two holes, if the first is no smaller than the second. */
+static size_t split_size(unsigned int a, unsigned int b)
+{
+	return (a + b) * ZBUD_CHUNK_SIZE - 3 * ZBUD_HEADER_SIZE;
+}
+
+static void an_object_is_split_over_holes_of_any_size(struct kunit *test)
+{
+	struct zbud_test_object fillers[2] = {}, obj = {}, more = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	unsigned int a, b;
+
+	use_one_shard(test);
+	for (a = ZBUD_MIN_FIRST_PART; a < ZBUD_CHUNKS - 1; a++) {
+		for (b = 1; b <= a && a + b < ZBUD_CHUNKS; b++) {
+			size_t size = split_size(a, b);
+
+			/* In either order. */
+			if ((a ^ b) & 1)
+				make_holes(test, fillers, a, b);
+			else
+				make_holes(test, fillers, b, a);
+
+			/* One byte more needs a new page, then one less fits. */
+			must_store(test, &more, size + 1);
+			KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 3);
+			zbud_free(t->pool, &more.handle);
+			must_store(test, &obj, size);
+			KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+
+			KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle,
+							      sg, size), 0);
+			KUNIT_EXPECT_EQ(test, sg_nents(sg), 2);
+			KUNIT_EXPECT_EQ(test, sg[0].length,
+					a * ZBUD_CHUNK_SIZE - 2 * ZBUD_HEADER_SIZE);
+			zbud_read_end(t->pool, &obj.handle);
+
+			free_objects(test, fillers, 2);
+			KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+			free_objects(test, &obj, 1);
+			KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 0);
+		}
+	}
+}
+
+static void a_split_object_can_be_shortened(struct kunit *test)
+{
+	struct zbud_test_object fillers[2] = {}, obj = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	size_t first = 40 * ZBUD_CHUNK_SIZE - 2 * ZBUD_HEADER_SIZE;
+
+	use_one_shard(test);
+	make_holes(test, fillers, 40, 30);
+	must_store(test, &obj, split_size(40, 30));
+
+	/* Read no more than the first part, exactly that, and a byte more. */
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), 0);
+	KUNIT_EXPECT_EQ(test, sg_nents(sg), 1);
+	zbud_read_end(t->pool, &obj.handle);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, first), 0);
+	KUNIT_EXPECT_EQ(test, sg_nents(sg), 1);
+	zbud_read_end(t->pool, &obj.handle);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, first + 1), 0);
+	KUNIT_EXPECT_EQ(test, sg_nents(sg), 2);
+	KUNIT_EXPECT_EQ(test, sg[1].length, 1);
+	zbud_read_end(t->pool, &obj.handle);
+
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg,
+						      obj.size + 1), -EIO);
+	}
+	free_objects(test, &obj, 1);
+	free_objects(test, fillers, 2);
+}
+
+static void a_lost_second_part_is_an_error(struct kunit *test)
+{
+	struct zbud_test_object fillers[2] = {}, obj = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_run first;
+	unsigned long link;
+
+	use_one_shard(test);
+	make_holes(test, fillers, 40, 30);
+	must_store(test, &obj, split_size(40, 30));
+	KUNIT_ASSERT_TRUE(test, handle_run(t->pool->shards, obj.handle, &first));
+	link = read_header(&first, 1);
+
+	/* To somebody else's object, and to no page at all. */
+	write_header(&first, 1, fillers[0].handle);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
+	}
+	write_header(&first, 1, ULONG_MAX);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
+		zbud_free(t->pool, &obj.handle);
+	}
+	KUNIT_EXPECT_NE(test, obj.handle, 0);
+
+	write_header(&first, 1, link);
+	free_objects(test, &obj, 1);
+	free_objects(test, fillers, 2);
 }
 
 /* === Out of memory ======================================================= */
@@ -501,6 +647,36 @@ static void a_migrated_page_takes_its_objects_along(struct kunit *test)
 	free_objects(test, objs, 6);
 }
 
+static void both_parts_of_an_object_can_be_migrated(struct kunit *test)
+{
+	struct zbud_test_object fillers[2] = {}, obj = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		kunit_skip(test, "no CONFIG_MIGRATION");
+
+	use_one_shard(test);
+	make_holes(test, fillers, 60, 50);
+	must_store(test, &obj, split_size(60, 50));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+
+	for (i = 0; i < 4; i++) {
+		must_migrate(test, &fillers[i % 2], true);
+		must_be_same(test, &obj);
+	}
+
+	/* A reader holds both. */
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, obj.size), 0);
+	for (i = 0; i < 2; i++)
+		must_migrate(test, &fillers[i], false);
+	zbud_read_end(t->pool, &obj.handle);
+
+	free_objects(test, fillers, 2);
+	free_objects(test, &obj, 1);
+}
+
 static void a_pinned_page_is_not_migrated(struct kunit *test)
 {
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
@@ -566,26 +742,350 @@ static void an_isolated_page_can_be_emptied(struct kunit *test)
 	}
 }
 
+static void a_corrupt_page_is_not_migrated(struct kunit *test)
+{
+	struct zbud_test_object objs[2] = {};
+	struct zbud_test *t = test->priv;
+	struct zbud_run run = {};
+
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		kunit_skip(test, "no CONFIG_MIGRATION");
+
+	must_store(test, &objs[0], 100);
+	must_store(test, &objs[1], 100);
+	run.page = handle_page(objs[0].handle);
+
+	/* Another object's word, and an address where there is nothing. */
+	write_header(&run, 0, (unsigned long)&objs[1].handle);
+	kunit_warning_suppress(test)
+		must_migrate(test, &objs[0], false);
+	write_header(&run, 0, (unsigned long)(unsigned long *)-PAGE_SIZE);
+	kunit_warning_suppress(test)
+		must_migrate(test, &objs[0], false);
+
+	write_header(&run, 0, (unsigned long)&objs[0].handle);
+	must_migrate(test, &objs[0], true);
+	free_objects(test, objs, 2);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
+/* === Compaction ========================================================== */
+
+#define POOL_OBJECTS	4000U
+
+/* Let the worker do now what it would do later, if there is anything. */
+static void finish_compaction(struct zbud_pool *pool)
+{
+	flush_delayed_work(&pool->compaction);
+}
+
+/* A pool with objects of many sizes, of which a random half is free again. */
+static struct zbud_test_object *half_freed_pool(struct kunit *test, size_t *bytes)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	objs = kunit_kcalloc(test, POOL_OBJECTS, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < POOL_OBJECTS; i++)
+		must_store(test, &objs[i], 1 + prandom_u32_state(&rnd) % (PAGE_SIZE - 1));
+	*bytes = 0;
+	for (i = 0; i < POOL_OBJECTS; i++) {
+		if (prandom_u32_state(&rnd) % 2)
+			zbud_free(t->pool, &objs[i].handle);
+		else
+			*bytes += objs[i].size;
+	}
+	return objs;
+}
+
+static void what_is_freed_comes_back_by_itself(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	unsigned long before, after;
+	size_t bytes;
+
+	objs = half_freed_pool(test, &bytes);
+	before = zbud_total_pages(t->pool);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&t->pool->compaction));
+	finish_compaction(t->pool);
+	after = zbud_total_pages(t->pool);
+	kunit_info(test, "%lu pages, then %lu, for %zu bytes\n", before, after, bytes);
+
+	KUNIT_EXPECT_GT(test, before * PAGE_SIZE, bytes * 130 / 100);
+	KUNIT_EXPECT_LE(test, after * PAGE_SIZE, bytes * 115 / 100);
+	/* All done, and nothing more to do. */
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&t->pool->compaction));
+
+	free_objects(test, objs, POOL_OBJECTS);
+}
+
+static void memory_pressure_compacts_further(struct kunit *test)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
+	struct zbud_test *t = test->priv;
+	unsigned long before, count, freed;
+	struct zbud_test_object *objs;
+	struct shrinker *shrinker;
+	size_t bytes;
+
+	objs = half_freed_pool(test, &bytes);
+	finish_compaction(t->pool);
+	shrinker = t->pool->shrinker;
+
+	before = zbud_total_pages(t->pool);
+	count = shrinker->count_objects(shrinker, &sc);
+	KUNIT_ASSERT_NE(test, count, SHRINK_EMPTY);
+	sc.nr_to_scan = count;
+	freed = shrinker->scan_objects(shrinker, &sc);
+	KUNIT_ASSERT_NE(test, freed, SHRINK_STOP);
+	KUNIT_EXPECT_GT(test, freed, 0);
+	KUNIT_EXPECT_LE(test, freed, count);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), before - freed);
+
+	free_objects(test, objs, POOL_OBJECTS);
+	KUNIT_EXPECT_EQ(test, shrinker->count_objects(shrinker, &sc), SHRINK_EMPTY);
+}
+
+static void compaction_ends_where_there_is_nothing_to_gain(struct kunit *test)
+{
+	struct zbud_test_object objs[2 * ZBUD_COMPACT_START] = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_shard *shard;
+	unsigned int i, nr = ARRAY_SIZE(objs);
+
+	use_one_shard(test);
+	shard = t->pool->shards;
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), nr / 2);
+
+	/* Half of each page is free, and the other half is being read. */
+	for (i = 0; i < nr; i += 2)
+		KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[i].handle,
+						      sg, 1), 0);
+	for (i = 1; i < nr; i += 2)
+		zbud_free(t->pool, &objs[i].handle);
+	finish_compaction(t->pool);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), nr / 2);
+	KUNIT_EXPECT_GT(test, shard->gave_up, shard->nr_free);
+
+	for (i = 0; i < nr; i += 2)
+		zbud_read_end(t->pool, &objs[i].handle);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&t->pool->compaction));
+
+	/* More free space is a reason to try again. */
+	zbud_free(t->pool, &objs[0].handle);
+	zbud_free(t->pool, &objs[2].handle);
+	must_store(test, &objs[1], chunks_size(ZBUD_CHUNKS / 4));
+	must_store(test, &objs[3], chunks_size(ZBUD_CHUNKS / 4));
+	free_objects(test, objs, nr);
+}
+
+/* === A model ============================================================= */
+
+#define MODEL_OBJECTS	300U
+#define MODEL_PINS	4U
+#define MODEL_STEPS	1000000U
+
+struct model {
+	struct rnd_state rnd;
+	struct zbud_test_object objs[MODEL_OBJECTS];
+	struct {
+		struct zbud_test_object *obj;
+		struct scatterlist sg[ZBUD_SG_ENTRIES];
+	} pins[MODEL_PINS];
+	bool no_memory;
+};
+
+static u32 model_random(struct model *m, u32 below)
+{
+	return prandom_u32_state(&m->rnd) % below;
+}
+
+static bool model_pinned(struct model *m, struct zbud_test_object *obj)
+{
+	unsigned int i;
+
+	for (i = 0; i < MODEL_PINS; i++)
+		if (m->pins[i].obj == obj)
+			return true;
+	return false;
+}
+
+static struct page *model_page(gfp_t gfp, int nid)
+{
+	struct zbud_test *t = kunit_get_current_test()->priv;
+
+	return t->model->no_memory ? NULL : alloc_pages_node(nid, gfp, 0);
+}
+
+/* Is a page as it should be?  Adds up what it has. */
+static bool page_consistent(struct zbud_shard *shard, struct page *page,
+			    unsigned int bucket, unsigned int *nr_parts)
+{
+	unsigned int used = 0;
+	struct zbud_run run;
+
+	if (page->zbud_shard != shard || page_bucket(page) != bucket)
+		return false;
+	for_each_run(run, page) {
+		used += run_chunks(&run);
+		(*nr_parts)++;
+		if (run.start + run_chunks(&run) > ZBUD_CHUNKS || !owner_agrees(&run))
+			return false;
+	}
+	return used && used + page_free_chunks(page) == ZBUD_CHUNKS;
+}
+
+/* Is all that the pool says of itself true, and is nothing in it but objs? */
+static const char *pool_wrong(struct zbud_pool *pool, struct model *m)
+{
+	unsigned int i, nr_parts = 0, nr_expected = 0;
+	unsigned long nr_pages = 0;
+	struct zbud_object obj;
+
+	for (i = 0; i < pool->nr_shards; i++) {
+		struct zbud_shard *shard = &pool->shards[i];
+		unsigned long pages = 0, nr_free = 0;
+		unsigned int bucket;
+		struct page *page;
+
+		guard(spinlock)(&shard->lock);
+		for (bucket = 0; bucket < ZBUD_CHUNKS; bucket++) {
+			if (test_bit(bucket, shard->bitmap) ==
+			    list_empty(&shard->buckets[bucket]))
+				return "a bit of the bitmap is wrong";
+			list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
+				if (!page_consistent(shard, page, bucket, &nr_parts))
+					return "a page is inconsistent";
+				pages++;
+				nr_free += bucket;
+			}
+		}
+		if (pages != shard->nr_pages || nr_free != shard->nr_free)
+			return "a shard has miscounted";
+		nr_pages += pages;
+	}
+	if (nr_pages != zbud_total_pages(pool))
+		return "the pool has miscounted";
+
+	for (i = 0; i < MODEL_OBJECTS; i++) {
+		struct zbud_test_object *o = &m->objs[i];
+
+		if (!o->handle)
+			continue;
+		if (!find_object(handle_shard(pool, o->handle), &o->handle,
+				 o->handle, &obj))
+			return "an object is lost";
+		nr_expected += obj.nr_parts;
+	}
+	return nr_parts == nr_expected ? NULL : "there is something else in the pool";
+}
+
+/* One step of the million.  Return: NULL, or what is wrong. */
+static const char *model_step(struct zbud_test *t, struct model *m)
+{
+	struct zbud_test_object *obj = &m->objs[model_random(m, MODEL_OBJECTS)];
+	unsigned int i = model_random(m, MODEL_PINS);
+	unsigned long pages = zbud_total_pages(t->pool);
+	struct zbud_shard *shard;
+	struct page *page;
+	int err;
+
+	switch (model_random(m, 16)) {
+	case 0:	/* end one reader, whose data has stayed where it was */
+		obj = m->pins[i].obj;
+		if (!obj)
+			return NULL;
+		fill(t->buf, obj->size, obj->seed);
+		if (!sg_same(m->pins[i].sg, t->buf, obj->size))
+			return "what is being read has changed";
+		zbud_read_end(t->pool, &obj->handle);
+		m->pins[i].obj = NULL;
+		return NULL;
+	case 1:	/* begin one */
+		if (m->pins[i].obj || !obj->handle)
+			return NULL;
+		if (zbud_read_begin(t->pool, &obj->handle, m->pins[i].sg, obj->size))
+			return "an object cannot be read";
+		m->pins[i].obj = obj;
+		return NULL;
+	case 2:	/* migrate */
+		if (!IS_ENABLED(CONFIG_MIGRATION) || !obj->handle)
+			return NULL;
+		page = handle_page(obj->handle);
+		get_page(page);
+		migrate(page);
+		put_page(page);
+		return obj->handle && !same(t->pool, t->buf, obj) ?
+			"a migrated object has changed" : NULL;
+	case 3:	/* compact */
+		shard = &t->pool->shards[model_random(m, t->pool->nr_shards)];
+		pages -= compact_shard(shard, UINT_MAX, 1);
+		return pages != zbud_total_pages(t->pool) ?
+			"compaction has miscounted" : NULL;
+	default: /* allocate or free, with a bit of memory or none */
+		if (obj->handle) {
+			if (!same(t->pool, t->buf, obj))
+				return "an object has changed";
+			if (!model_pinned(m, obj))
+				zbud_free(t->pool, &obj->handle);
+			return NULL;
+		}
+		m->no_memory = !model_random(m, 8);
+		err = store(t->pool, t->buf, obj, churn_size(&m->rnd),
+			    prandom_u32_state(&m->rnd));
+		if (err && (!m->no_memory || err != -ENOMEM || obj->handle ||
+			    zbud_total_pages(t->pool) != pages))
+			return "an allocation did not fail as it should";
+		return NULL;
+	}
+}
+
+static void a_million_steps_agree_with_a_model(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	const char *wrong = NULL;
+	unsigned int step, i;
+	u32 seed = get_random_u32();
+	struct model *m;
+
+	kunit_info(test, "seed %u\n", seed);
+	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	prandom_seed_state(&m->rnd, seed);
+	t->model = m;
+	kunit_activate_static_stub(test, get_page_from_buddy, model_page);
+
+	/* The pool's own worker would make the steps depend on time. */
+	disable_delayed_work_sync(&t->pool->compaction);
+	for (step = 0; step < MODEL_STEPS && !wrong; step++) {
+		wrong = model_step(t, m);
+		if (!wrong && step % 64 == 0)
+			wrong = pool_wrong(t->pool, m);
+		if (step % 1024 == 0)
+			cond_resched();
+	}
+	enable_delayed_work(&t->pool->compaction);
+	KUNIT_EXPECT_NULL_MSG(test, wrong, "seed %u, step %u: %s", seed, step, wrong);
+
+	for (i = 0; i < MODEL_PINS; i++)
+		if (m->pins[i].obj)
+			zbud_read_end(t->pool, &m->pins[i].obj->handle);
+	free_objects(test, m->objs, MODEL_OBJECTS);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+}
+
 /* === Churn =============================================================== */
 
 #define CHURN_OBJECTS	1500U
 #define CHURN_STEPS	200000U
-
-/* Sizes as compressors make them: mostly small, some pages that won't shrink. */
-static size_t churn_size(struct rnd_state *rnd)
-{
-	switch (prandom_u32_state(rnd) % 8) {
-	case 0:
-		return PAGE_SIZE;
-	case 1:
-		return 1 + prandom_u32_state(rnd) % PAGE_SIZE;
-	case 2:
-	case 3:
-		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 16);
-	default:
-		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 2);
-	}
-}
 
 /* Return: NULL, or what went wrong. */
 static const char *churn(struct zbud_pool *pool, u8 *buf,
@@ -620,22 +1120,6 @@ static const char *churn(struct zbud_pool *pool, u8 *buf,
 		zbud_free(pool, &objs[i].handle);
 	}
 	return NULL;
-}
-
-static void contents_survive_churn(struct kunit *test)
-{
-	struct zbud_test *t = test->priv;
-	u32 seed = get_random_u32();
-	struct zbud_test_object *objs;
-	const char *wrong;
-
-	kunit_info(test, "seed %u\n", seed);
-	objs = kunit_kcalloc(test, CHURN_OBJECTS, sizeof(*objs), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, objs);
-
-	wrong = churn(t->pool, t->buf, objs, seed);
-	KUNIT_EXPECT_NULL_MSG(test, wrong, "seed %u: %s", seed, wrong);
-	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
 }
 
 struct churner {
@@ -675,9 +1159,30 @@ static int migrator_fn(void *arg)
 	return 0;
 }
 
+struct compactor {
+	struct zbud_pool *pool;
+	unsigned long nr_pages;
+};
+
+/* Empty pages, whether that is worth it or not, until told to stop. */
+static int compactor_fn(void *arg)
+{
+	struct compactor *c = arg;
+	unsigned int i;
+
+	while (!kthread_should_stop()) {
+		for (i = 0; i < c->pool->nr_shards; i++)
+			c->nr_pages += compact_shard(&c->pool->shards[i],
+						     UINT_MAX, 4);
+		usleep_range(100, 200);
+	}
+	return 0;
+}
+
 static void contents_survive_churn_by_several_threads(struct kunit *test)
 {
-	struct task_struct *task, *migrator = NULL;
+	struct task_struct *task, *compactor, *migrator = NULL;
+	struct compactor compaction = {};
 	struct churner *c, churners[3] = {};
 	struct zbud_test *t = test->priv;
 	unsigned long migrated = 0;
@@ -693,6 +1198,9 @@ static void contents_survive_churn_by_several_threads(struct kunit *test)
 	}
 	if (IS_ENABLED(CONFIG_MIGRATION))
 		migrator = kthread_run(migrator_fn, &migrated, "zbud-migrate");
+	compaction.pool = t->pool;
+	compactor = kthread_run(compactor_fn, &compaction, "zbud-compact");
+	KUNIT_EXPECT_FALSE(test, IS_ERR(compactor));
 	for (c = churners; c < churners + ARRAY_SIZE(churners); c++) {
 		task = kthread_run(churner_fn, c, "zbud-churn");
 		if (IS_ERR(task)) {
@@ -703,6 +1211,11 @@ static void contents_survive_churn_by_several_threads(struct kunit *test)
 	for (c = churners; c < churners + ARRAY_SIZE(churners); c++) {
 		wait_for_completion(&c->done);
 		KUNIT_EXPECT_NULL_MSG(test, c->wrong, "seed %u: %s", c->seed, c->wrong);
+	}
+	if (!IS_ERR(compactor)) {
+		kthread_stop(compactor);
+		kunit_info(test, "%lu pages emptied\n", compaction.nr_pages);
+		KUNIT_EXPECT_GT(test, compaction.nr_pages, 0);
 	}
 	if (!IS_ERR_OR_NULL(migrator)) {
 		kthread_stop(migrator);
@@ -757,11 +1270,19 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(a_pinned_page_is_not_rearranged),
 	KUNIT_CASE(pins_are_counted),
 	KUNIT_CASE(an_object_with_a_strange_header_is_refused),
+	KUNIT_CASE(an_object_is_split_over_holes_of_any_size),
+	KUNIT_CASE(a_split_object_can_be_shortened),
+	KUNIT_CASE(a_lost_second_part_is_an_error),
 	KUNIT_CASE(out_of_memory_leaves_nothing_behind),
 	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
+	KUNIT_CASE(both_parts_of_an_object_can_be_migrated),
 	KUNIT_CASE(a_pinned_page_is_not_migrated),
 	KUNIT_CASE(an_isolated_page_can_be_emptied),
-	KUNIT_CASE_SLOW(contents_survive_churn),
+	KUNIT_CASE(a_corrupt_page_is_not_migrated),
+	KUNIT_CASE(what_is_freed_comes_back_by_itself),
+	KUNIT_CASE(memory_pressure_compacts_further),
+	KUNIT_CASE(compaction_ends_where_there_is_nothing_to_gain),
+	KUNIT_CASE_SLOW(a_million_steps_agree_with_a_model),
 	KUNIT_CASE_SLOW(contents_survive_churn_by_several_threads),
 	{}
 };

@@ -5,7 +5,6 @@
  * the contents are good all the time, and are verified.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kernel-page-flags.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,13 +13,8 @@
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
-/* Not in the uapi header: include/linux/kernel-page-flags.h */
-#define KPF_ZBUD		43
-
 #define CORRUPT_PFN		"/sys/kernel/debug/hwpoison/corrupt-pfn"
-#define UNPOISON_PFN		"/sys/kernel/debug/hwpoison/unpoison-pfn"
 #define HARD_OFFLINE		"/sys/devices/system/memory/hard_offline_page"
-#define SOFT_OFFLINE		"/sys/devices/system/memory/soft_offline_page"
 
 #define NR_PAGES		(16 * MIB / page_size)
 #define NR_VICTIMS		16
@@ -32,47 +26,6 @@ FIXTURE(memory_failure) {
 	struct region r;
 	unsigned long victims[NR_VICTIMS];
 };
-
-static __u64 page_flags(unsigned long pfn)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	__u64 flags = 0;
-
-	if (fd >= 0 && pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) != sizeof(flags))
-		flags = 0;
-	close(fd);
-	return flags;
-}
-
-static bool page_is(unsigned long pfn, int kpf)
-{
-	return page_flags(pfn) >> kpf & 1;
-}
-
-/*
- * All pages of the pool: not those that failed, which keep their type when they
- * are freed. Return: how many there are; the first @max of them are in @pfns.
- */
-static unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	unsigned long pfn = 0, found = 0;
-	__u64 flags[1024];
-	ssize_t n;
-	int i;
-
-	if (fd < 0)
-		return 0;
-	while ((n = read(fd, flags, sizeof(flags))) > 0)
-		for (i = 0; i < n / (ssize_t)sizeof(*flags); i++, pfn++)
-			if ((flags[i] >> KPF_ZBUD & 1) && !(flags[i] >> KPF_HWPOISON & 1)) {
-				if (found < max)
-					pfns[found] = pfn;
-				found++;
-			}
-	close(fd);
-	return found;
-}
 
 FIXTURE_SETUP(memory_failure)
 {

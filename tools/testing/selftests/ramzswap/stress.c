@@ -2,8 +2,8 @@
 /*
  * Processes that do everything at once to memory whose every byte they know:
  * they write, read, swap out, free, move, fork, and die, in a cgroup too small
- * for them, while zswap's parameters change, memory is compacted, and the
- * statistics are read.
+ * for them, while zswap's parameters change, pages of the pool are compacted,
+ * migrated and taken out of use, and the statistics are read.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,6 +21,8 @@
 
 #define MAX_WORKERS	64
 #define MAX_RUN		128	/* pages in one operation */
+#define MAX_OFFLINED	256
+#define DROP_CACHES	"/proc/sys/vm/drop_caches"
 
 /* Exit status of a worker */
 #define WORKER_DONE	0
@@ -39,7 +41,7 @@ static struct {
 
 /* Of the main process's threads */
 static bool stop;
-static unsigned long stats_read, stats_broken, changes;
+static unsigned long stats_read, stats_broken, changes, moves;
 
 static time_t now(void)
 {
@@ -234,6 +236,42 @@ static void *change_parameters(void *unused)
 	return NULL;
 }
 
+/*
+ * Have the pages of the pool moved in all ways that there are: by migration, by
+ * the pool's shrinker, and to take single pages out of use.
+ */
+static void *move_pool_pages(void *unused)
+{
+	static unsigned long pfns[MAX_OFFLINED];
+	unsigned long offlined[MAX_OFFLINED];
+	unsigned int nr_offlined = 0, i;
+	__u64 state = first_seed + 1;
+	unsigned long nr;
+
+	while (!stop) {
+		__u64 dice = random_next(&state);
+
+		usleep(200000);
+		file_write(COMPACT_MEMORY, "1");
+		file_write(DROP_CACHES, "2");
+		if (nr_offlined == MAX_OFFLINED || access(SOFT_OFFLINE, F_OK) ||
+		    access(UNPOISON_PFN, F_OK))
+			continue;
+		nr = find_pool_pages(pfns, MAX_OFFLINED);
+		if (nr > MAX_OFFLINED)
+			nr = MAX_OFFLINED;
+		if (!nr)
+			continue;
+		i = dice % nr;
+		if (file_write_number(SOFT_OFFLINE, pfns[i] * page_size))
+			offlined[nr_offlined++] = pfns[i];
+	}
+	moves += nr_offlined;
+	for (i = 0; i < nr_offlined; i++)
+		file_write_number(UNPOISON_PFN, offlined[i]);
+	return NULL;
+}
+
 /* === All together ======================================================== */
 
 /* Return: whether all workers did their work to the end. */
@@ -266,19 +304,21 @@ static bool run_workers(const char *memcg)
 static bool run(const char *memcg)
 {
 	const unsigned long operations = shared->operations;
-	pthread_t reader, changer;
+	pthread_t reader, changer, mover;
 	bool good;
 
 	stop = false;
 	if (pthread_create(&reader, NULL, read_statistics, NULL) ||
-	    pthread_create(&changer, NULL, change_parameters, NULL))
+	    pthread_create(&changer, NULL, change_parameters, NULL) ||
+	    pthread_create(&mover, NULL, move_pool_pages, NULL))
 		ksft_exit_fail_perror("pthread_create");
 	good = run_workers(memcg);
 	stop = true;
 	pthread_join(reader, NULL);
 	pthread_join(changer, NULL);
-	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics\n",
-		       shared->operations - operations, changes, stats_read);
+	pthread_join(mover, NULL);
+	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics, %lu pages offlined\n",
+		       shared->operations - operations, changes, stats_read, moves);
 	if (shared->wrong_bytes)
 		ksft_print_msg("%lu wrong bytes\n", shared->wrong_bytes);
 	return good && !shared->wrong_bytes;

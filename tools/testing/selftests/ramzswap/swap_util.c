@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -644,6 +645,44 @@ void test_stay_resident(void)
 {
 	if (mlockall(MCL_CURRENT))
 		ksft_perror("mlockall");
+}
+
+/* === Page frames ========================================================= */
+
+bool page_is(unsigned long pfn, int kpf)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	__u64 flags = 0;
+
+	if (fd >= 0 && pread(fd, &flags, sizeof(flags), pfn * sizeof(flags)) != sizeof(flags))
+		flags = 0;
+	close(fd);
+	return flags >> kpf & 1;
+}
+
+/*
+ * All pages of the pool: not those that failed, which keep their type when they
+ * are freed. Return: how many there are; the first @max of them are in @pfns.
+ */
+unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	unsigned long pfn = 0, found = 0;
+	__u64 flags[1024];
+	ssize_t n;
+	int i;
+
+	if (fd < 0)
+		return 0;
+	while ((n = read(fd, flags, sizeof(flags))) > 0)
+		for (i = 0; i < n / (ssize_t)sizeof(*flags); i++, pfn++)
+			if ((flags[i] >> KPF_ZBUD & 1) && !(flags[i] >> KPF_HWPOISON & 1)) {
+				if (found < max)
+					pfns[found] = pfn;
+				found++;
+			}
+	close(fd);
+	return found;
 }
 
 /* === Swap devices and cgroups ============================================ */

@@ -108,6 +108,17 @@ bool file_write_number(const char *path, long long value);
 const char *test_begin(void);
 void test_stay_resident(void);
 
+/* === Page frames ========================================================= */
+
+/* Not in the uapi header: include/linux/kernel-page-flags.h */
+#define KPF_ZBUD		43
+
+#define SOFT_OFFLINE		"/sys/devices/system/memory/soft_offline_page"
+#define UNPOISON_PFN		"/sys/kernel/debug/hwpoison/unpoison-pfn"
+
+bool page_is(unsigned long pfn, int kpf);
+unsigned long find_pool_pages(unsigned long *pfns, unsigned long max);
+
 /* === Swap devices and cgroups ============================================ */
 
 struct swap_area {
