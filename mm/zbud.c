@@ -106,7 +106,7 @@
 /* Enough for the CPUs of a large machine to stay out of each other's way. */
 #define ZBUD_SHARDS_PER_CPU	4
 #define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
-#define ZBUD_MAX_SHARDS		(1U << ZBUD_SHARD_BITS)
+#define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
 /*
@@ -135,18 +135,19 @@ static_assert(ZBUD_SHARD_BITS >= 0);
  *	without the lock, to see whether it is worth taking.
  * @buckets: pages by free chunks.  Bucket 0 is never searched: it has the
  *	pages that are full, or have no slot left.
- * @nr_pages: pages of the shard
+ * @nr_pages: pages of the shard.  Like what follows, it is changed with the
+ *	lock held, but read without it.
  * @nr_free: free chunks of the pages that can be searched
  * @gave_up: with so many of them, compaction gained nothing; or 0
  */
 struct zbud_shard {
-	spinlock_t lock;
+	spinlock_t lock; /* see above */
 	unsigned int index;
 	unsigned long bitmap[BITS_TO_LONGS(ZBUD_CHUNKS)] __guarded_by(&lock);
 	struct list_head buckets[ZBUD_CHUNKS] __guarded_by(&lock);
-	unsigned long nr_pages __guarded_by(&lock);
-	unsigned long nr_free __guarded_by(&lock);
-	unsigned long gave_up __guarded_by(&lock);
+	unsigned long nr_pages;
+	unsigned long nr_free;
+	unsigned long gave_up;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -504,7 +505,7 @@ static bool alloc_from_shard(struct zbud_shard *shard, size_t size, bool split,
 	unsigned int chunks = size_to_chunks(size);
 	struct zbud_object obj;
 
-	/* A wrong answer costs a little space, or a look into the shard. */
+	/* Only a peek: if it is wrong, that costs a little space or time. */
 	if (data_race(split ? !may_split(shard, chunks) :
 		      find_next_bit(shard->bitmap, ZBUD_CHUNKS, chunks) >=
 		      ZBUD_CHUNKS))
@@ -660,7 +661,7 @@ static bool owners_agree(struct page *page)
 {
 	struct zbud_run run;
 
-	for_each_run(run, page)
+	for (run = first_run(page); run.page; run = next_run(run))
 		if (!owner_agrees(&run)) {
 			VM_WARN_ONCE(1, "zbud: corrupt header in pfn %#lx\n",
 				     page_to_pfn(page));
@@ -697,10 +698,10 @@ static void replace_page(struct page *dst, struct page *src)
 	copy_highpage(dst, src);
 
 	/* First parts first: by way of them the second ones are found. */
-	for_each_run(run, dst)
+	for (run = first_run(dst); run.page; run = next_run(run))
 		if (!(read_header(&run, 0) & ZBUD_SECOND_PART))
 			part_moved(&run);
-	for_each_run(run, dst)
+	for (run = first_run(dst); run.page; run = next_run(run))
 		if (read_header(&run, 0) & ZBUD_SECOND_PART)
 			part_moved(&run);
 	WRITE_ONCE(src->zbud_shard, NULL);
@@ -759,7 +760,6 @@ static inline bool shard_sparse(const struct zbud_shard *shard, unsigned int par
 	       READ_ONCE(shard->nr_free) * parts > nr_pages * ZBUD_CHUNKS;
 }
 
-/* Is it time to compact the shard, after something was freed? */
 static bool shard_wants_compaction(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
 {
@@ -850,7 +850,7 @@ static struct page *shard_empty_page(struct zbud_shard *shard)
 
 	if (page) {
 		bucket_del(shard, page, page_bucket(page));
-		for_each_run(run, page)
+		for (run = first_run(page); run.page; run = next_run(run))
 			if (!move_run(shard, &run))
 				break;
 		if (page_free_chunks(page) == ZBUD_CHUNKS) {

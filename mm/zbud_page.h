@@ -248,14 +248,32 @@ static inline unsigned int run_chunks(const struct zbud_run *run)
 	return slot_chunks(run->page->zbud_slots[run->slot]);
 }
 
-/* All runs of a page; the body may free them. */
-#define for_each_run(run, pg)						\
-	for ((run) = (struct zbud_run){ .page = (pg) };			\
-	     (run).slot < page_end_slot(pg);				\
-	     (run).start += run_chunks(&(run)), (run).slot++)		\
-		if (!slot_used((pg)->zbud_slots[(run).slot]))		\
-			continue;					\
-		else
+/* The first run in or behind the slot, with NULL for a page if there is none. */
+static inline struct zbud_run find_run(struct zbud_run run)
+{
+	unsigned int end = page_end_slot(run.page);
+
+	while (run.slot < end && !slot_used(run.page->zbud_slots[run.slot])) {
+		run.start += run_chunks(&run);
+		run.slot++;
+	}
+	if (run.slot >= end)
+		run.page = NULL;
+	return run;
+}
+
+/* All runs of a page, while its slots keep their lengths. */
+static inline struct zbud_run first_run(struct page *page)
+{
+	return find_run((struct zbud_run){ .page = page });
+}
+
+static inline struct zbud_run next_run(struct zbud_run run)
+{
+	run.start += run_chunks(&run);
+	run.slot++;
+	return find_run(run);
+}
 
 /* === Room in a page ====================================================== */
 

@@ -934,7 +934,7 @@ static bool page_consistent(struct zbud_shard *shard, struct page *page,
 
 	if (page->zbud_shard != shard || page_bucket(page) != bucket)
 		return false;
-	for_each_run(run, page) {
+	for (run = first_run(page); run.page; run = next_run(run)) {
 		used += run_chunks(&run);
 		(*nr_parts)++;
 		if (run.start + run_chunks(&run) > ZBUD_CHUNKS || !owner_agrees(&run))

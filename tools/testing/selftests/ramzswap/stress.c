@@ -317,8 +317,9 @@ static bool run(const char *memcg)
 	pthread_join(reader, NULL);
 	pthread_join(changer, NULL);
 	pthread_join(mover, NULL);
-	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics, %lu pages offlined\n",
-		       shared->operations - operations, changes, stats_read, moves);
+	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics\n",
+		       shared->operations - operations, changes, stats_read);
+	ksft_print_msg("%lu pages of the pool offlined\n", moves);
 	if (shared->wrong_bytes)
 		ksft_print_msg("%lu wrong bytes\n", shared->wrong_bytes);
 	return good && !shared->wrong_bytes;
