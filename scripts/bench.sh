@@ -53,7 +53,7 @@ start() {
 	esac
 	[ "$clock" = time ] || vm+=(-I)
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -m 1024 -t 900 -n "bench-$name-$clock" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest/swapbench" "$guest/$clock/cases" "$BUILD"/pages/*.pages \
+		"$TOP/scripts/guest/run-bench" "$guest/swapbench" "$guest/$clock/cases" "$BUILD"/pages/{redis,python,compiler}.pages \
 		>/dev/null &
 	pids+=($!)
 }
@@ -82,7 +82,7 @@ describe() {
 	echo "base: $(cat "$BUILD/obj/base/include/config/kernel.release") ($(base_rev | cut -c1-12))," \
 		"series: $(cat "$BUILD/obj/series/include/config/kernel.release")" \
 		"($(series_rev | cut -c1-12)$changes)${no_build:+, the kernels not brought up to date}"
-	echo "pages: $(cd "$BUILD/pages" && sha256sum ./*.pages | sed -E 's|^(.{12}).* \./(.*)\.pages|\2 \1|' | paste -sd,)"
+	echo "pages: $(cd "$BUILD/pages" && sha256sum ./{redis,python,compiler}.pages | sed -E 's|^(.{12}).* \./(.*)\.pages|\2 \1|' | paste -sd,)"
 }
 
 no_build=''
