@@ -1,12 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ramzswap: what the compressed swap cache tells of itself
+ * ramzswap: what the compressed swap cache tells of itself, and what it knows
+ * of the ramzswap devices
  */
 #ifndef _MM_RAMZSWAP_H
 #define _MM_RAMZSWAP_H
 
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/percpu_counter.h>
+#include <linux/spinlock.h>
+#include <linux/swap.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct file;
+struct folio;
+struct gendisk;
+struct ramzswap_backing;
+struct swap_iocb;
 
 /**
  * enum ramzswap_counter - what is counted on the way of a page
@@ -20,6 +34,8 @@
  * @RAMZSWAP_GOOD_COMPRESS: pages now in the cache that compressed to half
  *	their size or less
  * @RAMZSWAP_COMPR_BYTES: size of the compressed data that is now in the cache
+ * @RAMZSWAP_STORED: pages now in the cache
+ * @RAMZSWAP_INCOMPRESSIBLE: those of them that are stored as they were
  * @RAMZSWAP_NR_COUNTERS: how many counters there are
  */
 enum ramzswap_counter {
@@ -30,6 +46,8 @@ enum ramzswap_counter {
 	RAMZSWAP_NOTIFY_FREE,
 	RAMZSWAP_GOOD_COMPRESS,
 	RAMZSWAP_COMPR_BYTES,
+	RAMZSWAP_STORED,
+	RAMZSWAP_INCOMPRESSIBLE,
 	RAMZSWAP_NR_COUNTERS,
 };
 
@@ -38,20 +56,201 @@ struct ramzswap_counters {
 	long nr[RAMZSWAP_NR_COUNTERS];
 };
 
+/* For all swap devices but ramzswap's. */
 DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 
 /**
+ * struct ramzswap_share - what one ramzswap device has in the cache
+ * @counters: the device's own
+ * @held: bytes of compressed data
+ * @mem_limit: how many that may be, 0 for no limit of the device's own
+ */
+struct ramzswap_share {
+	struct ramzswap_counters __percpu *counters;
+	struct percpu_counter held;
+	u64 mem_limit;
+};
+
+/**
  * ramzswap_count() - count something
+ * @share: of the ramzswap device that it is about, NULL for any other device
  * @counter: what
  * @nr: how much; may be negative for what can become less again
  *
  * Context: Any.
  */
-static inline void ramzswap_count(enum ramzswap_counter counter, long nr)
+static inline void ramzswap_count(const struct ramzswap_share *share,
+				  enum ramzswap_counter counter, long nr)
 {
-	if (IS_ENABLED(CONFIG_RAMZSWAP_STATS))
+	if (!IS_ENABLED(CONFIG_RAMZSWAP_STATS))
+		return;
+	if (share)
+		this_cpu_add(share->counters->nr[counter], nr);
+	else
 		this_cpu_add(ramzswap_counters.nr[counter], nr);
 }
+
+/* A CPU may hold back so many bytes before it adds them to ramzswap_share.held. */
+#define RAMZSWAP_HELD_BATCH	(16 * PAGE_SIZE)
+
+/**
+ * ramzswap_hold() - account compressed data of a device
+ * @share: the device's, or NULL
+ * @bytes: how much more it has
+ *
+ * CPUs that do this at the same time do not see each other: the limit may be
+ * exceeded by a page for each of them.
+ *
+ * Context: Any.
+ * Return: whether the device's limit allows it; if not, nothing is accounted.
+ */
+static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes)
+{
+	u64 limit;
+
+	if (!share)
+		return true;
+	limit = READ_ONCE(share->mem_limit);
+	if (limit && __percpu_counter_compare(&share->held, limit - min(limit, bytes),
+					      RAMZSWAP_HELD_BATCH) > 0)
+		return false;
+	percpu_counter_add_batch(&share->held, bytes, RAMZSWAP_HELD_BATCH);
+	return true;
+}
+
+/**
+ * ramzswap_release() - account compressed data of a device that was freed
+ * @share: the device's, or NULL
+ * @bytes: how much less it has
+ *
+ * Context: Any.
+ */
+static inline void ramzswap_release(struct ramzswap_share *share, unsigned int bytes)
+{
+	if (share)
+		percpu_counter_add_batch(&share->held, -(s64)bytes, RAMZSWAP_HELD_BATCH);
+}
+
+/**
+ * ramzswap_over_limit() - has a device reached its limit?
+ * @share: the device's, or NULL
+ *
+ * Context: Any.
+ */
+static inline bool ramzswap_over_limit(struct ramzswap_share *share)
+{
+	u64 limit = share ? READ_ONCE(share->mem_limit) : 0;
+
+	return limit && __percpu_counter_compare(&share->held, limit,
+						 RAMZSWAP_HELD_BATCH) >= 0;
+}
+
+/**
+ * struct ramzswap - a device /dev/ramzswapN; they stay until the machine stops
+ * @disk: what user space sees of it
+ * @share: what it has in the cache
+ * @lock: held while user space changes the device; outermost
+ * @nr_pages: size, including the header's page; guarded by @lock, and stays as
+ *	it is while somebody has the device open exclusively, as swapon has
+ * @active: whether it was swapped on since it was made or reset; as @nr_pages
+ * @backing: where pages go that do not stay in memory, or NULL; as @nr_pages
+ * @header_lock: guards the contents of @header; a leaf
+ * @header: the first page, all that user space can store on the device
+ * @invalid_io: I/O requests for anything but the first page
+ * @full_lock: guards the fields below; taken with a swap cluster's lock held,
+ *	and the swap core's swap_avail_lock is taken inside
+ * @full: the swap area that the swap core takes for full, NULL if it is not
+ * @nomem_streak: how many folios were refused for lack of memory while none
+ *	was stored
+ * @nomem_writes: RAMZSWAP_NUM_WRITES when that was last so
+ * @full_work: looks from time to time whether there is room again
+ */
+struct ramzswap {
+	struct gendisk *disk;
+	struct ramzswap_share share;
+	struct mutex lock;		/* see above */
+	unsigned long nr_pages;
+	bool active;
+	struct ramzswap_backing *backing;
+
+	struct mutex header_lock;	/* the contents of header */
+	union swap_header *header;
+	atomic_long_t invalid_io;
+
+	spinlock_t full_lock;		/* what follows */
+	struct swap_info_struct *full;
+	unsigned int nomem_streak;
+	unsigned long nomem_writes;
+	struct delayed_work full_work;
+};
+
+unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
+			   enum ramzswap_counter counter);
+
+/**
+ * struct ramzswap_backing_usage - what is on a backing device
+ * @total: blocks that can be used, of a page each
+ * @used: blocks that have a page
+ * @bad: blocks that could not be written
+ * @reads: pages read
+ * @writes: pages written
+ * @write_ios: I/O requests that wrote them
+ * @meta_bytes: memory to know what is where
+ */
+struct ramzswap_backing_usage {
+	unsigned long total;
+	unsigned long used;
+	unsigned long bad;
+	unsigned long reads;
+	unsigned long writes;
+	unsigned long write_ios;
+	size_t meta_bytes;
+};
+
+struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **why);
+void ramzswap_backing_close(struct ramzswap_backing *b);
+int ramzswap_backing_size_table(struct ramzswap_backing *b, unsigned long nr_pages);
+bool ramzswap_backing_has_room(struct ramzswap_backing *b);
+int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio);
+void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
+			   unsigned int nr);
+void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio);
+bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio);
+
+#ifdef CONFIG_RAMZSWAP
+struct file *ramzswap_backing_file(struct ramzswap_backing *b);
+void ramzswap_backing_get_usage(struct ramzswap_backing *b,
+				struct ramzswap_backing_usage *usage);
+struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si);
+struct ramzswap *ramzswap_device(unsigned int index);
+struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz);
+#else
+static inline void ramzswap_backing_get_usage(struct ramzswap_backing *b,
+					      struct ramzswap_backing_usage *usage)
+{
+	memset(usage, 0, sizeof(*usage));
+}
+
+static inline struct file *ramzswap_backing_file(struct ramzswap_backing *b)
+{
+	return NULL;
+}
+
+static inline struct ramzswap *ramzswap_device(unsigned int index)
+{
+	return NULL;
+}
+
+static inline struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz)
+{
+	return NULL;
+}
+
+static inline struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si)
+{
+	return NULL;
+}
+#endif
 
 /**
  * struct zswap_usage - how much zswap stores, and in how much memory
@@ -71,5 +270,8 @@ struct zswap_usage {
 
 void zswap_get_usage(struct zswap_usage *usage);
 size_t zswap_tree_bytes(int type);
+size_t zswap_entry_bytes(void);
+bool zswap_has_room(void);
+unsigned int zswap_accept_percent(void);
 
 #endif /* _MM_RAMZSWAP_H */

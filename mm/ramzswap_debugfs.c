@@ -2,12 +2,14 @@
 /*
  * ramzswap: statistics of the compressed swap cache
  *
- * /sys/kernel/debug/ramzswap/stats has a line "name value" for each number,
- * in bytes or counts; Documentation/admin-guide/mm/ramzswap.rst says what they
- * mean.  What happens often is counted per CPU where it happens.  What can be
- * found out by looking is looked for when somebody reads the file.
+ * /sys/kernel/debug/ramzswap/stats, and for each device ramzswapN/stats next
+ * to it, have a line "name value" for each number, in bytes or counts;
+ * Documentation/admin-guide/mm/ramzswap.rst says what they mean.  What happens
+ * often is counted per CPU where it happens.  What can be found out by looking
+ * is looked for when somebody reads a file.
  */
 
+#include <linux/blkdev.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
 #include <linux/math64.h>
@@ -24,15 +26,36 @@
 
 DEFINE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 
-/* The CPUs are not stopped for it: a sum may miss what is on its way. */
-static unsigned long counter_sum(enum ramzswap_counter counter)
+/**
+ * ramzswap_sum() - add up a counter
+ * @counters: whose
+ * @counter: which
+ *
+ * The CPUs are not stopped for it: the sum may miss what is on its way.
+ *
+ * Context: Any.
+ */
+unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
+			   enum ramzswap_counter counter)
 {
 	long sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu(ramzswap_counters.nr[counter], cpu));
+		sum += READ_ONCE(per_cpu_ptr(counters, cpu)->nr[counter]);
 	return max(sum, 0L);
+}
+
+/* Of all swap devices */
+static unsigned long counter_sum(enum ramzswap_counter counter)
+{
+	unsigned long sum = ramzswap_sum(&ramzswap_counters, counter);
+	struct ramzswap *rz;
+	unsigned int i;
+
+	for (i = 0; (rz = ramzswap_device(i)); i++)
+		sum += ramzswap_sum(rz->share.counters, counter);
+	return sum;
 }
 
 /* Slots of a device whose pages were found to be zero, and are not stored. */
@@ -116,10 +139,87 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
+/* The pool is everybody's: a device's share of it is by compressed bytes. */
+static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
+{
+	u64 all = counter_sum(RAMZSWAP_COMPR_BYTES);
+
+	return all ? mul_u64_u64_div_u64(usage->pool_pages, min(bytes, all), all) : 0;
+}
+
+static int device_stats_show(struct seq_file *m, void *unused)
+{
+	struct ramzswap *rz = m->private;
+	struct ramzswap_counters __percpu *counters = rz->share.counters;
+	unsigned long stored = ramzswap_sum(counters, RAMZSWAP_STORED);
+	unsigned long compr_bytes = ramzswap_sum(counters, RAMZSWAP_COMPR_BYTES);
+	unsigned long zero_pages = 0, pool_pages;
+	struct swap_info_struct *si;
+	struct ramzswap_backing_usage backing;
+	struct zswap_usage usage;
+	size_t tree_bytes = 0;
+
+	si = ramzswap_get_swap(rz);
+	if (si) {
+		zero_pages = count_zero_slots(si);
+		tree_bytes = zswap_tree_bytes(si->type);
+		put_swap_device(si);
+	}
+	/* The backing device stays while this is held. */
+	guard(mutex)(&rz->lock);
+	ramzswap_backing_get_usage(rz->backing, &backing);
+	zswap_get_usage(&usage);
+	pool_pages = pool_share(compr_bytes, &usage);
+
+	seq_puts(m, "backing_swap_name ");
+	if (rz->backing)
+		seq_file_path(m, ramzswap_backing_file(rz->backing), "\n");
+	else
+		seq_puts(m, "none");
+	seq_putc(m, '\n');
+	show(m, "memlimit", READ_ONCE(rz->share.mem_limit));
+	show(m, "disksize", get_capacity(rz->disk) << SECTOR_SHIFT);
+	show(m, "num_reads", ramzswap_sum(counters, RAMZSWAP_NUM_READS));
+	show(m, "num_writes", ramzswap_sum(counters, RAMZSWAP_NUM_WRITES));
+	show(m, "failed_reads", ramzswap_sum(counters, RAMZSWAP_FAILED_READS));
+	show(m, "failed_writes", ramzswap_sum(counters, RAMZSWAP_FAILED_WRITES));
+	show(m, "invalid_io", atomic_long_read(&rz->invalid_io));
+	show(m, "notify_free", ramzswap_sum(counters, RAMZSWAP_NOTIFY_FREE));
+	show(m, "pages_zero", zero_pages);
+	show(m, "good_compress_pct",
+	     percent(ramzswap_sum(counters, RAMZSWAP_GOOD_COMPRESS), stored));
+	show(m, "pages_expand_pct",
+	     percent(ramzswap_sum(counters, RAMZSWAP_INCOMPRESSIBLE), stored));
+	show(m, "pages_stored", stored);
+	show(m, "pages_used", pool_pages);
+	show(m, "orig_data_size", (u64)stored << PAGE_SHIFT);
+	show(m, "compr_data_size", compr_bytes);
+	show(m, "mem_used_total", ((u64)pool_pages << PAGE_SHIFT) +
+				  (u64)stored * zswap_entry_bytes() + tree_bytes +
+				  backing.meta_bytes);
+	show(m, "bdev_num_reads", backing.reads);
+	show(m, "bdev_num_writes", backing.writes);
+	show(m, "backing_blocks_total", backing.total);
+	show(m, "backing_blocks_used", backing.used);
+	show(m, "backing_blocks_bad", backing.bad);
+	show(m, "pages_spilled", backing.used);
+	show(m, "backing_bytes_written", (u64)backing.writes << PAGE_SHIFT);
+	show(m, "backing_write_ios", backing.write_ios);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(device_stats);
+
 static int __init ramzswap_debugfs_init(void)
 {
-	debugfs_create_file("stats", 0444, debugfs_create_dir("ramzswap", NULL),
-			    NULL, &stats_fops);
+	struct dentry *root = debugfs_create_dir("ramzswap", NULL);
+	struct ramzswap *rz;
+	unsigned int i;
+
+	debugfs_create_file("stats", 0444, root, NULL, &stats_fops);
+	for (i = 0; (rz = ramzswap_device(i)); i++)
+		debugfs_create_file("stats", 0444,
+				    debugfs_create_dir(rz->disk->disk_name, root),
+				    rz, &device_stats_fops);
 	return 0;
 }
 late_initcall(ramzswap_debugfs_init);

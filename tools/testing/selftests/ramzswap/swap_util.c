@@ -495,6 +495,15 @@ long long stat_value(const char *name)
 	return file_read(RAMZSWAP_STATS, buf, sizeof(buf)) ? named_number(buf, name) : -1;
 }
 
+/* A field of a ramzswap device's statistics, -1 if it is not there */
+long long device_stat(const char *device, const char *name)
+{
+	char path[128], buf[4096];
+
+	snprintf(path, sizeof(path), RAMZSWAP_DEBUG "%s/stats", device);
+	return file_read(path, buf, sizeof(buf)) ? named_number(buf, name) : -1;
+}
+
 /* A file of zswap's own debugfs directory, -1 if it is not there */
 long long zswap_value(const char *name)
 {

@@ -15,7 +15,8 @@
 
 #define ZSWAP_PARAM		"/sys/module/zswap/parameters/"
 #define ZSWAP_DEBUG		"/sys/kernel/debug/zswap/"
-#define RAMZSWAP_STATS		"/sys/kernel/debug/ramzswap/stats"
+#define RAMZSWAP_DEBUG		"/sys/kernel/debug/ramzswap/"
+#define RAMZSWAP_STATS		RAMZSWAP_DEBUG "stats"
 #define COMPACT_MEMORY		"/proc/sys/vm/compact_memory"
 #define THP_64K			"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
 #define THP_2M			"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/"
@@ -96,6 +97,7 @@ static inline unsigned long region_page_out(struct region *r)
 /* === Numbers and settings ================================================ */
 
 long long stat_value(const char *name);
+long long device_stat(const char *device, const char *name);
 long long zswap_value(const char *name);
 long long pages_stored(void);
 long long pool_pages(void);

@@ -1,0 +1,659 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A ramzswap device with a backing device: what does not stay in memory goes
+ * there and comes back, takes a block only while it is there, and errors of the
+ * backing device lose nothing that was not on it.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define DEVICE		"ramzswap0"
+#define DEVICE_PATH	"/dev/" DEVICE
+#define SYSFS		"/sys/block/" DEVICE "/"
+#define NR_PAGES	(16 * MIB / page_size)
+#define PRIO		1000
+#define SMALL_BYTES	(4 * MIB)
+
+static const char *skip_reason;
+
+static long long stat_of(const char *name)
+{
+	return device_stat(DEVICE, name);
+}
+
+static int attr_write(const char *attr, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSFS "%s", attr);
+	return file_write(path, value) ? 0 : errno;
+}
+
+static bool device_on(void)
+{
+	return swap_enable(DEVICE_PATH, PRIO);
+}
+
+static void defaults(void)
+{
+	file_write(ZSWAP_PARAM "enabled", "Y");
+	file_write(ZSWAP_PARAM "max_pool_percent", "90");
+	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
+	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
+}
+
+/* zswap takes nothing any more. */
+static bool zswap_closed(void)
+{
+	return file_write(ZSWAP_PARAM "max_pool_percent", "0");
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* A rule of the block layer's error injection, see Documentation/block/ */
+static bool inject(const char *disk, const char *rule)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/error_injection", disk);
+	return file_write(path, rule);
+}
+
+/*
+ * The swap area that was in use before lends its disk: the first block, and so
+ * the area's header, is not written.
+ */
+static struct swap_area lent[8];
+static int nr_lent;
+
+static bool borrow(char *path, size_t size)
+{
+	/* @size is that of a swap_area's path. */
+	int i;
+
+	path[0] = '\0';
+	nr_lent = swap_areas(lent, ARRAY_SIZE(lent));
+	for (i = 0; i < nr_lent; i++) {
+		if (!strcmp(lent[i].path, DEVICE_PATH))
+			continue;
+		if (swapoff(lent[i].path))
+			return false;
+		if (!path[0] && !strncmp(lent[i].path, "/dev/", 5) &&
+		    lent[i].size >= 2 * NR_PAGES * page_size)
+			memcpy(path, lent[i].path, size);
+	}
+	return path[0];
+}
+
+static void give_back(void)
+{
+	int i;
+
+	for (i = 0; i < nr_lent; i++)
+		if (strcmp(lent[i].path, DEVICE_PATH))
+			swap_enable(lent[i].path, lent[i].prio);
+	nr_lent = 0;
+}
+
+/* Pages of the test itself that go with it */
+#define OWN_PAGES	64
+
+/*
+ * A page that was written to a disk stays in the swap cache until memory is
+ * short, which it is made for the test's own cgroup.
+ */
+static bool drop_swap_cache(const char *memcg)
+{
+	char path[300];
+	int i;
+
+	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
+	if (access(path, F_OK))
+		return false;
+	for (i = 0; i < 20; i++) {
+		file_write_number(path, NR_PAGES * page_size);
+		usleep(10000);
+	}
+	return true;
+}
+
+FIXTURE(backing) {
+	struct region r;
+	char path[64];
+	char memcg[256];
+	const char *disk;
+	bool ready;
+};
+
+FIXTURE_SETUP(backing)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	test_stay_resident();
+	if (!borrow(self->path, sizeof(self->path)))
+		SKIP(give_back(); return, "no swap disk to borrow");
+	self->disk = self->path + strlen("/dev/");
+	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
+	    !memcg_enter(self->memcg))
+		SKIP(give_back(); return, "there is no cgroup2 with a memory controller");
+	ASSERT_EQ(0, attr_write("backing_dev", self->path));
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 51));
+	ASSERT_EQ(0, mlock(self->r.version, NR_PAGES * sizeof(*self->r.version)));
+	region_write_all(&self->r);
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(backing)
+{
+	if (!self->ready)
+		return;
+	inject(self->disk, "removeall");
+	region_unmap(&self->r);
+	defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	/* Nothing is left of what was swapped out. */
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	give_back();
+	*strrchr(self->memcg, '/') = '\0';
+	EXPECT_TRUE(memcg_enter(self->memcg));
+	strcat(self->memcg, "/ramzswap-test");
+	memcg_remove(self->memcg);
+}
+
+TEST_F_TIMEOUT(backing, gets_what_zswap_does_not_take, TEST_SECONDS)
+{
+	int round;
+
+	EXPECT_EQ(0, stat_of("bdev_num_writes"));
+	ASSERT_TRUE(zswap_closed());
+	for (round = 1; round <= 2; round++) {
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		ASSERT_TRUE(drop_swap_cache(self->memcg));
+		EXPECT_EQ(0, stat_of("pages_stored"));
+		EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_GE(NR_PAGES + OWN_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_LE(round * NR_PAGES, stat_of("bdev_num_writes"));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		/* Memory has it again, so the disk has not. */
+		EXPECT_GE(OWN_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_LE(round * NR_PAGES * 0.9, stat_of("bdev_num_reads"));
+		region_write_all(&self->r);
+	}
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+TEST_F_TIMEOUT(backing, has_no_block_for_what_is_in_memory, TEST_SECONDS)
+{
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(NR_PAGES, stat_of("pages_stored"));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("bdev_num_writes"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+TEST_F_TIMEOUT(backing, gets_pages_once_zswap_is_switched_off, TEST_SECONDS)
+{
+	const unsigned long half = NR_PAGES / 2;
+
+	ASSERT_EQ(half, page_out(self->r.mem, half));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(half, stat_of("pages_stored"));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_LE(NR_PAGES - half, stat_of("backing_blocks_used"));
+	EXPECT_GE(NR_PAGES - half + OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* Cold pages are written back by zswap itself when its pool is too large. */
+TEST_F_TIMEOUT(backing, gets_cold_pages_by_itself, TEST_SECONDS)
+{
+	struct region more;
+	int i;
+
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_TEXT, 52));
+	ASSERT_TRUE(zswap_closed());
+	/* zswap sees that it is full when it is asked for more. */
+	for (i = 0; i < 200 && stat_of("pages_stored") > NR_PAGES / 2; i++) {
+		region_write(&more, i, 1);
+		page_out(region_page(&more, i), 1);
+		usleep(50000);
+	}
+	EXPECT_GE(NR_PAGES / 2, stat_of("pages_stored"));
+	EXPECT_LE(NR_PAGES / 2, stat_of("backing_blocks_used"));
+	EXPECT_LT(0, zswap_value("written_back_pages"));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	region_unmap(&more);
+}
+
+TEST_F_TIMEOUT(backing, gets_what_a_cgroup_may_not_have_in_zswap, TEST_SECONDS)
+{
+	char dir[256], path[300];
+	pid_t pid;
+
+	if (!memcg_create("ramzswap-backing", dir, sizeof(dir)))
+		SKIP(return, "there is no cgroup2 with a memory controller");
+	snprintf(path, sizeof(path), "%s/memory.zswap.max", dir);
+	ASSERT_TRUE(file_write(path, "1048576"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct region r;
+		bool good = memcg_enter(dir) && region_map(&r, NR_PAGES, FILL_TEXT, 53);
+
+		if (good) {
+			region_write_all(&r);
+			good = region_page_out(&r) == NR_PAGES &&
+			       stat_of("backing_blocks_used") > NR_PAGES / 2 &&
+			       stat_of("pages_stored") < NR_PAGES / 2 &&
+			       !region_wrong_bytes_all(&r);
+		}
+		_exit(!good);
+	}
+	EXPECT_EQ(0, child_status(pid));
+	memcg_remove(dir);
+}
+
+TEST_F_TIMEOUT(backing, frees_blocks_in_ranges_and_singly, TEST_SECONDS)
+{
+	unsigned long i, left;
+
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	left = stat_of("backing_blocks_used");
+	ASSERT_LE(NR_PAGES, left);
+	ASSERT_EQ(0, madvise(region_page(&self->r, 3), 1000 * page_size, MADV_DONTNEED));
+	region_mark_zero(&self->r, 3, 1000);
+	left -= 1000;
+	EXPECT_EQ(left, stat_of("backing_blocks_used"));
+	for (i = 1100; i < NR_PAGES; i += 7, left--) {
+		ASSERT_EQ(0, madvise(region_page(&self->r, i), page_size, MADV_DONTNEED));
+		region_mark_zero(&self->r, i, 1);
+	}
+	EXPECT_EQ(left, stat_of("backing_blocks_used"));
+	/* A block that was freed and is used again is not confused with another. */
+	region_write(&self->r, 3, 500);
+	EXPECT_EQ(500, page_out(region_page(&self->r, 3), 500));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_LE(left + 500 - OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_GE(left + 500 + OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+TEST_F_TIMEOUT(backing, gives_everything_back_at_swapoff, TEST_SECONDS)
+{
+	const unsigned long half = NR_PAGES / 2;
+
+	ASSERT_EQ(half, page_out(self->r.mem, half));
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_LT(0, stat_of("backing_blocks_used"));
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, pages_swapped(self->r.mem, NR_PAGES));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	defaults();
+	ASSERT_TRUE(device_on());
+}
+
+/* What two processes share stays on the disk when one of them has read it. */
+TEST_F_TIMEOUT(backing, never_reads_what_is_out_of_date, TEST_SECONDS)
+{
+	int round, status;
+	pid_t pid;
+
+	for (round = 0; round < 4; round++) {
+		if (round % 2)
+			defaults();
+		else
+			ASSERT_TRUE(zswap_closed());
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		ASSERT_TRUE(drop_swap_cache(self->memcg));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			unsigned long wrong = region_wrong_bytes_all(&self->r);
+
+			region_write(&self->r, 0, NR_PAGES / 2);
+			page_out(self->r.mem, NR_PAGES);
+			wrong += region_wrong_bytes_all(&self->r);
+			_exit(!!wrong);
+		}
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		region_write(&self->r, NR_PAGES / 4, NR_PAGES / 2);
+		region_page_out(&self->r);
+		status = child_status(pid);
+		EXPECT_EQ(0, status);
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	}
+}
+
+TEST_F_TIMEOUT(backing, writes_a_large_folio_at_once, TEST_SECONDS)
+{
+	long long writes, ios;
+	char *large;
+	size_t i;
+
+	if (access(THP_64K "enabled", F_OK))
+		SKIP(return, "this kernel has no folios of 64 KiB");
+	ASSERT_TRUE(file_write(THP_64K "enabled", "always"));
+	large = mmap(NULL, NR_PAGES * page_size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, large);
+	for (i = 0; i < NR_PAGES; i++)
+		page_fill(large + i * page_size, FILL_TEXT, 54, i, 1);
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_DONTNEED));
+	region_mark_zero(&self->r, 0, NR_PAGES);
+	ASSERT_TRUE(zswap_closed());
+	writes = stat_of("bdev_num_writes");
+	ios = stat_of("backing_write_ios");
+	ASSERT_EQ(NR_PAGES, page_out(large, NR_PAGES));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	writes = stat_of("bdev_num_writes") - writes;
+	ios = stat_of("backing_write_ios") - ios;
+	EXPECT_LE(NR_PAGES, writes);
+	/* 16 pages each, but for what was split */
+	EXPECT_LT(ios * 8, writes);
+	for (i = 0; i < NR_PAGES; i++) {
+		char page[page_size];
+
+		page_fill(page, FILL_TEXT, 54, i, 1);
+		ASSERT_EQ(0, memcmp(page, large + i * page_size, page_size));
+	}
+	munmap(large, NR_PAGES * page_size);
+}
+
+TEST_F_TIMEOUT(backing, loses_nothing_when_it_cannot_be_written, TEST_SECONDS)
+{
+	const char * const rules[] = {
+		"add,op=WRITE,status=IOERR,chance=5",
+		"add,op=WRITE,status=MEDIUM",
+	};
+	long long bad, failed = 0;
+	int i;
+
+	if (!inject(self->disk, "removeall"))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	ASSERT_TRUE(zswap_closed());
+	for (i = 0; i < ARRAY_SIZE(rules); i++) {
+		ASSERT_TRUE(inject(self->disk, rules[i]));
+		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		usleep(200000);
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		EXPECT_LT(failed, stat_of("failed_writes"));
+		failed = stat_of("failed_writes");
+		region_write_all(&self->r);
+	}
+	ASSERT_TRUE(inject(self->disk, "removeall"));
+	bad = stat_of("backing_blocks_bad");
+	EXPECT_LT(0, bad);
+	EXPECT_GE(OWN_PAGES, stat_of("backing_blocks_used"));
+	/* It goes on with the blocks that are left. */
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_EQ(bad, stat_of("backing_blocks_bad"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+TEST_F_TIMEOUT(backing, gives_a_signal_for_what_cannot_be_read, TEST_SECONDS)
+{
+	pid_t pid;
+
+	if (!inject(self->disk, "removeall"))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	ASSERT_TRUE(inject(self->disk, "add,op=READ,status=IOERR"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		region_wrong_bytes(&self->r, 0, 1);
+		_exit(0);
+	}
+	EXPECT_EQ(-SIGBUS, child_status(pid));
+	EXPECT_LT(0, stat_of("failed_reads"));
+	/* The others are there. The swap cache knows that the first could not be read. */
+	ASSERT_TRUE(inject(self->disk, "removeall"));
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, 1, NR_PAGES - 1));
+}
+
+TEST_F_TIMEOUT(backing, holds_while_processes_come_and_go, TEST_SECONDS)
+{
+	const double end = now() + 10;
+	int status, round = 0;
+	pid_t pids[3];
+	int i;
+
+	file_write(ZSWAP_PARAM "shrinker_enabled", "Y");
+	while (now() < end) {
+		/* Now to the one, now to the other */
+		file_write(ZSWAP_PARAM "max_pool_percent", round++ % 2 ? "0" : "90");
+		for (i = 0; i < ARRAY_SIZE(pids); i++) {
+			pids[i] = fork();
+			ASSERT_LE(0, pids[i]);
+			if (!pids[i]) {
+				unsigned long part = NR_PAGES / 4 * i, wrong;
+
+				region_write(&self->r, part, NR_PAGES / 4);
+				madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+				wrong = region_wrong_bytes_all(&self->r);
+				madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+				_exit(!!wrong);
+			}
+		}
+		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		if (round % 4 == 0) {
+			EXPECT_EQ(0, swapoff(DEVICE_PATH));
+			EXPECT_EQ(0, stat_of("backing_blocks_used"));
+			EXPECT_TRUE(device_on());
+		}
+		for (i = 0; i < ARRAY_SIZE(pids); i++) {
+			status = child_status(pids[i]);
+			EXPECT_EQ(0, status);
+		}
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	}
+	TH_LOG("%d rounds", round);
+	EXPECT_EQ(0, stat_of("failed_reads"));
+	EXPECT_LT(0, stat_of("bdev_num_writes"));
+}
+
+/* === A small one ========================================================= */
+
+FIXTURE(small) {
+	struct region r;
+	int zram;
+	bool ready;
+};
+
+FIXTURE_SETUP(small)
+{
+	char path[64];
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	test_stay_resident();
+	self->zram = zram_create(SMALL_BYTES);
+	if (self->zram < 0)
+		SKIP(return, "no zram device could be made");
+	borrow(path, sizeof(path));
+	snprintf(path, sizeof(path), "/dev/zram%d", self->zram);
+	ASSERT_EQ(0, attr_write("backing_dev", path));
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 55));
+	region_write_all(&self->r);
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(small)
+{
+	if (!self->ready)
+		return;
+	region_unmap(&self->r);
+	defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	zram_remove(self->zram);
+	give_back();
+}
+
+TEST_F_TIMEOUT(small, has_the_rest_stay_in_memory, TEST_SECONDS)
+{
+	const unsigned long blocks = SMALL_BYTES / page_size - 1;
+
+	EXPECT_EQ(blocks, stat_of("backing_blocks_total"));
+	ASSERT_TRUE(zswap_closed());
+	region_page_out(&self->r);
+	EXPECT_EQ(blocks, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, meminfo_kb("SwapFree:"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_LT(0, meminfo_kb("SwapFree:"));
+	/* And zswap takes what the backing device cannot. */
+	region_write_all(&self->r);
+	region_page_out(&self->r);
+	EXPECT_EQ(blocks, stat_of("backing_blocks_used"));
+	defaults();
+	usleep(300000);
+	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_LE(NR_PAGES - blocks - 64, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* Nothing is next to each other on a device that is nearly full. */
+TEST_F_TIMEOUT(small, takes_large_folios_in_pieces, TEST_SECONDS)
+{
+	const unsigned long blocks = SMALL_BYTES / page_size - 1, nr = blocks / 4;
+	char *large;
+	unsigned long i;
+
+	if (access(THP_64K "enabled", F_OK))
+		SKIP(return, "this kernel has no folios of 64 KiB");
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(blocks, page_out(self->r.mem, blocks));
+	for (i = 0; i < blocks; i += 2) {
+		ASSERT_EQ(0, madvise(region_page(&self->r, i), page_size, MADV_DONTNEED));
+		region_mark_zero(&self->r, i, 1);
+	}
+	ASSERT_TRUE(file_write(THP_64K "enabled", "always"));
+	large = mmap(NULL, nr * page_size, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, large);
+	for (i = 0; i < nr; i++)
+		page_fill(large + i * page_size, FILL_TEXT, 56, i, 1);
+	EXPECT_EQ(nr, page_out(large, nr));
+	for (i = 0; i < nr; i++) {
+		char page[page_size];
+
+		page_fill(page, FILL_TEXT, 56, i, 1);
+		ASSERT_EQ(0, memcmp(page, large + i * page_size, page_size));
+	}
+	munmap(large, nr * page_size);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* === Attaching it ======================================================== */
+
+TEST(backing_device_is_refused_with_a_reason)
+{
+	static const struct {
+		const char *path;
+		int error;
+	} bad[] = {
+		{ "\n", EINVAL }, { "/dev/does-not-exist", ENOENT },
+		{ "/dev/null", ENOTBLK },
+		{ "/proc", EISDIR },
+		{ DEVICE_PATH, EBUSY },
+	};
+	struct swap_area areas[8];
+	char path[128];
+	int i, nr;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(bad[i].error, attr_write("backing_dev", bad[i].path)) {
+			TH_LOG("backing_dev number %d", i);
+		}
+	nr = swap_areas(areas, ARRAY_SIZE(areas));
+	if (nr)
+		EXPECT_EQ(EBUSY, attr_write("backing_dev", areas[0].path));
+	ASSERT_TRUE(file_read(SYSFS "backing_dev", path, sizeof(path)));
+	EXPECT_STREQ("none\n", path);
+	EXPECT_EQ(0, attr_write("backing_dev", "none"));
+}
+
+TEST(backing_device_is_held_and_given_back)
+{
+	char path[64], value[128], name[80];
+	int fd;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	if (!borrow(path, sizeof(path)))
+		SKIP(give_back(); return, "no swap disk to borrow");
+	snprintf(name, sizeof(name), "%s\n", path);
+	ASSERT_EQ(0, attr_write("backing_dev", name));
+	ASSERT_TRUE(file_read(SYSFS "backing_dev", value, sizeof(value)));
+	EXPECT_STREQ(name, value);
+	EXPECT_FALSE(swap_enable(path, -1));
+	EXPECT_EQ(EBUSY, errno);
+	fd = open(path, O_RDONLY | O_EXCL);
+	EXPECT_EQ(-1, fd);
+	EXPECT_EQ(EBUSY, errno);
+	ASSERT_TRUE(device_on());
+	EXPECT_EQ(EBUSY, attr_write("backing_dev", "none"));
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(EBUSY, attr_write("backing_dev", "none"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	ASSERT_TRUE(file_read(SYSFS "backing_dev", value, sizeof(value)));
+	EXPECT_STREQ("none\n", value);
+	EXPECT_EQ(0, attr_write("backing_dev", path));
+	EXPECT_EQ(0, attr_write("backing_dev", "none"));
+	fd = open(path, O_RDONLY | O_EXCL);
+	EXPECT_LE(0, fd);
+	close(fd);
+	give_back();
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	if (!skip_reason && access(SYSFS "backing_dev", F_OK))
+		skip_reason = "this kernel has no ramzswap device with a backing device";
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,1083 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/ramzswapN without a backing device: swap that needs no disk. What is
+ * swapped out comes back, what user space sees of the device is the swap header
+ * and nothing else, and a device without room ends in an out-of-memory kill.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define DEVICE		"ramzswap0"
+#define DEVICE_PATH	"/dev/" DEVICE
+#define SYSFS		"/sys/block/" DEVICE "/"
+#define DISKSIZE	(256 * MIB)
+#define NR_PAGES	(16 * MIB / page_size)
+#define PRIO		1000
+
+/* The swap header; see union swap_header in include/linux/swap.h */
+struct header {
+	__u8 boot[1024];
+	__u32 version;
+	__u32 last_page;
+	__u32 nr_badpages;
+	__u8 uuid[16];
+	char label[16];
+};
+
+#define MAGIC		"SWAPSPACE2"
+#define SUSPEND_MAGIC	"S1SUSPEND"
+#define MAGIC_LEN	10
+
+static const char *skip_reason;
+
+static long long stat_of(const char *name)
+{
+	return device_stat(DEVICE, name);
+}
+
+/* Return: 0, or the error that writing gave. */
+static int attr_write(const char *attr, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSFS "%s", attr);
+	return file_write(path, value) ? 0 : errno;
+}
+
+static long long attr_number(const char *attr)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYSFS "%s", attr);
+	return file_number(path);
+}
+
+static bool device_on(void)
+{
+	return swap_enable(DEVICE_PATH, PRIO);
+}
+
+/* Does the kernel say @text in its log from now on? */
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* Return: a bit for each of @texts that is there. */
+static unsigned int log_look(int fd, const char * const *texts, int nr)
+{
+	unsigned int found = 0;
+	char line[1024];
+	ssize_t n;
+	int i;
+
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		line[n] = '\0';
+		for (i = 0; i < nr; i++)
+			if (strstr(line, texts[i]))
+				found |= 1U << i;
+	}
+	return found;
+}
+
+static bool log_says(int fd, const char *text)
+{
+	return log_look(fd, &text, 1);
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* Swap areas other than the device, to have it alone for a while */
+static struct swap_area others[8];
+static int nr_others;
+
+static bool others_off(void)
+{
+	int i;
+
+	nr_others = swap_areas(others, ARRAY_SIZE(others));
+	for (i = 0; i < nr_others; i++)
+		if (strcmp(others[i].path, DEVICE_PATH) && swapoff(others[i].path))
+			return false;
+	return true;
+}
+
+static void others_on(void)
+{
+	int i;
+
+	for (i = 0; i < nr_others; i++)
+		if (strcmp(others[i].path, DEVICE_PATH))
+			swap_enable(others[i].path, others[i].prio);
+	nr_others = 0;
+}
+
+/* What is to happen a moment later */
+static bool soon(bool (*happened)(void))
+{
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		if (happened())
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static bool counts_as_full(void)
+{
+	return meminfo_kb("SwapFree:") == 0;
+}
+
+static bool counts_as_free(void)
+{
+	return meminfo_kb("SwapFree:") > 0;
+}
+
+static void defaults(void)
+{
+	file_write(ZSWAP_PARAM "enabled", "Y");
+	file_write(ZSWAP_PARAM "max_pool_percent", "90");
+	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
+	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
+}
+
+/* === The device as user space sees it ==================================== */
+
+FIXTURE(device) {
+	int fd;
+	void *page;
+};
+
+FIXTURE_SETUP(device)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	test_stay_resident();
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	self->fd = open(DEVICE_PATH, O_RDWR | O_DIRECT);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, posix_memalign(&self->page, page_size, page_size));
+}
+
+FIXTURE_TEARDOWN(device)
+{
+	if (skip_reason)
+		return;
+	close(self->fd);
+	swapoff(DEVICE_PATH);
+	defaults();
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	free(self->page);
+}
+
+TEST_F(device, is_there_and_as_large_as_memory)
+{
+	const double ram = meminfo_kb("MemTotal:") * 1024.0;
+
+	/* Memory that was freed or taken since the device was made */
+	EXPECT_LT(ram * 0.9, attr_number("disksize"));
+	EXPECT_GT(ram * 1.1, attr_number("disksize"));
+	EXPECT_EQ(attr_number("disksize"), lseek(self->fd, 0, SEEK_END));
+	EXPECT_EQ(0, attr_number("mem_limit"));
+	EXPECT_EQ(0, attr_number("initstate"));
+	EXPECT_EQ(0, attr_number("queue/rotational"));
+	EXPECT_EQ(page_size, attr_number("queue/logical_block_size"));
+}
+
+TEST_F(device, has_a_swap_header_that_follows_its_size)
+{
+	const struct header *header = self->page;
+	const long long sizes[] = { 2 * page_size, MIB, DISKSIZE };
+	char value[32];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		snprintf(value, sizeof(value), "%lld\n", sizes[i]);
+		ASSERT_EQ(0, attr_write("disksize", value));
+		EXPECT_EQ(sizes[i], attr_number("disksize"));
+		ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+		EXPECT_EQ(0, memcmp(self->page + page_size - MAGIC_LEN, MAGIC, MAGIC_LEN));
+		EXPECT_EQ(1, header->version);
+		EXPECT_EQ(sizes[i] / page_size - 1, header->last_page);
+		EXPECT_EQ(0, header->nr_badpages);
+	}
+}
+
+TEST_F(device, is_swapped_on_without_mkswap)
+{
+	struct swap_area areas[8];
+	int i, nr;
+
+	ASSERT_TRUE(device_on());
+	nr = swap_areas(areas, ARRAY_SIZE(areas));
+	for (i = 0; i < nr; i++)
+		if (!strcmp(areas[i].path, DEVICE_PATH))
+			break;
+	ASSERT_GT(nr, i);
+	EXPECT_EQ(attr_number("disksize") - page_size, areas[i].size);
+	EXPECT_EQ(PRIO, areas[i].prio);
+	EXPECT_EQ(1, attr_number("initstate"));
+}
+
+TEST_F(device, keeps_the_header_that_mkswap_writes)
+{
+	struct header *header = self->page;
+	void *copy;
+
+	ASSERT_EQ(0, posix_memalign(&copy, page_size, page_size));
+	ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+	memset(header->uuid, 0x42, sizeof(header->uuid));
+	strcpy(header->label, "a label");
+	header->last_page /= 2;
+	memcpy(copy, self->page, page_size);
+	ASSERT_EQ(page_size, pwrite(self->fd, self->page, page_size, 0));
+	memset(self->page, 0xff, page_size);
+	ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+	EXPECT_EQ(0, memcmp(self->page, copy, page_size));
+	ASSERT_TRUE(device_on());
+	ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+	EXPECT_EQ(0, memcmp(self->page, copy, page_size));
+	free(copy);
+}
+
+TEST_F(device, is_not_swapped_on_without_a_signature)
+{
+	memset(self->page, 0, page_size);
+	ASSERT_EQ(page_size, pwrite(self->fd, self->page, page_size, 0));
+	EXPECT_FALSE(device_on());
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, attr_number("initstate"));
+}
+
+enum header_change {
+	BAD_VERSION, TOO_LONG, EMPTY, BAD_PAGES, HIBERNATION_IMAGE, NR_HEADER_CHANGES
+};
+
+TEST_F(device, refuses_a_header_that_does_not_fit)
+{
+	struct header *header;
+	char before[page_size];
+	int change;
+
+	ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+	memcpy(before, self->page, page_size);
+	for (change = 0; change < NR_HEADER_CHANGES; change++) {
+		long long invalid_io = stat_of("invalid_io");
+
+		memcpy(self->page, before, page_size);
+		header = self->page;
+		switch (change) {
+		case BAD_VERSION:
+			header->version = 3;
+			break;
+		case TOO_LONG:
+			header->last_page++;
+			break;
+		case EMPTY:
+			header->last_page = 0;
+			break;
+		case BAD_PAGES:
+			header->nr_badpages = 1;
+			break;
+		case HIBERNATION_IMAGE:
+			memcpy(self->page + page_size - MAGIC_LEN, SUSPEND_MAGIC,
+			       sizeof(SUSPEND_MAGIC));
+		}
+		EXPECT_EQ(-1, pwrite(self->fd, self->page, page_size, 0));
+		EXPECT_EQ(EIO, errno);
+		EXPECT_EQ(invalid_io + 1, stat_of("invalid_io"));
+		ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, 0));
+		EXPECT_EQ(0, memcmp(self->page, before, page_size)) {
+			TH_LOG("after header change %d", change);
+		}
+	}
+}
+
+TEST_F(device, reads_as_zeros_and_cannot_be_written)
+{
+	const off_t offsets[] = { page_size, 5 * page_size, DISKSIZE - page_size };
+	long long invalid_io = stat_of("invalid_io");
+	unsigned long k;
+	int i;
+
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		memset(self->page, 0xff, page_size);
+		EXPECT_EQ(-1, pwrite(self->fd, self->page, page_size, offsets[i]));
+		EXPECT_EQ(EIO, errno);
+		EXPECT_EQ(++invalid_io, stat_of("invalid_io"));
+		ASSERT_EQ(page_size, pread(self->fd, self->page, page_size, offsets[i]));
+		EXPECT_EQ(++invalid_io, stat_of("invalid_io"));
+		for (k = 0; k < page_size; k++)
+			ASSERT_EQ(0, ((char *)self->page)[k]);
+	}
+}
+
+static const struct {
+	const char *attr, *value;
+	int error;
+} bad_writes[] = {
+	{ "disksize", "", 0 },	/* write() of nothing does nothing */
+	{ "disksize", "\n", EINVAL },
+	{ "disksize", "0", EINVAL },
+	{ "disksize", "4096", EINVAL },
+	{ "disksize", "-1", EINVAL },
+	{ "disksize", "1G1", EINVAL },
+	{ "disksize", "12Q", EINVAL },
+	{ "disksize", "many", EINVAL },
+	{ "disksize", "%", EINVAL },
+	{ "disksize", "G", EINVAL },
+	{ "disksize", "16E", EINVAL },
+	{ "disksize", "18446744073709551615", EINVAL },
+	{ "disksize", "99999999999999999999999", EINVAL },
+	{ "disksize", "1 2", EINVAL },
+	{ "disksize", "0000000000000000000000000000000000000000000000000000001G", EINVAL },
+	{ "mem_limit", "x", EINVAL },
+	{ "mem_limit", "-5", EINVAL },
+	{ "mem_limit", "16E", EINVAL },
+	{ "mem_limit", "1M M", EINVAL },
+	{ "reset", "0", EINVAL },
+	{ "reset", "x", EINVAL },
+	{ "reset", "\n", EINVAL },
+};
+
+TEST_F(device, refuses_values_that_make_no_sense_and_says_so)
+{
+	int log = log_open();
+	int i;
+
+	ASSERT_LE(0, log);
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	ASSERT_EQ(0, attr_write("mem_limit", "64M"));
+	for (i = 0; i < ARRAY_SIZE(bad_writes); i++) {
+		EXPECT_EQ(bad_writes[i].error,
+			  attr_write(bad_writes[i].attr, bad_writes[i].value)) {
+			TH_LOG("%s: \"%s\"", bad_writes[i].attr, bad_writes[i].value);
+		}
+		EXPECT_EQ(!!bad_writes[i].error, log_says(log, bad_writes[i].attr)) {
+			TH_LOG("%s: \"%s\"", bad_writes[i].attr, bad_writes[i].value);
+		}
+		EXPECT_EQ(DISKSIZE, attr_number("disksize"));
+		EXPECT_EQ(64 * MIB, attr_number("mem_limit"));
+	}
+	close(log);
+}
+
+TEST_F(device, takes_sizes_with_suffixes_and_percent)
+{
+	const long long ram = attr_number("disksize");	/* the default */
+
+	EXPECT_EQ(0, attr_write("disksize", "0x1000000"));
+	EXPECT_EQ(16 * MIB, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("disksize", "32m\n"));
+	EXPECT_EQ(32 * MIB, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("disksize", "1G"));
+	EXPECT_EQ(1024 * MIB, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("disksize", "1000001"));
+	EXPECT_EQ((1000001 + page_size - 1) / page_size * page_size, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("disksize", "50%"));
+	EXPECT_LT(ram * 0.45, attr_number("disksize"));
+	EXPECT_GT(ram * 0.55, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("mem_limit", "10%"));
+	EXPECT_LT(ram * 0.05, attr_number("mem_limit"));
+	EXPECT_GT(ram * 0.15, attr_number("mem_limit"));
+	EXPECT_EQ(0, attr_write("mem_limit", "0"));
+	EXPECT_EQ(0, attr_number("mem_limit"));
+}
+
+TEST_F(device, is_busy_while_swapped_on_and_new_after_reset)
+{
+	const long long size = attr_number("disksize");
+
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	ASSERT_EQ(0, attr_write("mem_limit", "64M"));
+	ASSERT_TRUE(device_on());
+	EXPECT_EQ(EBUSY, attr_write("disksize", "128M"));
+	EXPECT_EQ(EBUSY, attr_write("reset", "1"));
+	EXPECT_EQ(DISKSIZE, attr_number("disksize"));
+	EXPECT_EQ(0, attr_write("mem_limit", "32M"));
+	EXPECT_FALSE(device_on());
+	EXPECT_EQ(EBUSY, errno);
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	/* As zram: until it is reset. */
+	EXPECT_EQ(1, attr_number("initstate"));
+	EXPECT_EQ(EBUSY, attr_write("disksize", "128M"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	EXPECT_EQ(0, attr_number("initstate"));
+	EXPECT_EQ(size, attr_number("disksize"));
+	EXPECT_EQ(0, attr_number("mem_limit"));
+	EXPECT_EQ(0, stat_of("invalid_io"));
+	EXPECT_EQ(0, attr_write("disksize", "128M"));
+}
+
+TEST_F(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why)
+{
+	int log = log_open();
+
+	ASSERT_LE(0, log);
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	EXPECT_FALSE(device_on());
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_TRUE(log_says(log, "zswap.enabled=1"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	EXPECT_TRUE(device_on());
+	close(log);
+}
+
+TEST_F(device, is_not_hibernated_to)
+{
+	int log = log_open();
+
+	if (access("/sys/power/disk", F_OK))
+		SKIP(return, "this kernel cannot hibernate");
+	ASSERT_LE(0, log);
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(others_off());
+	/* Nothing is written, whatever happens: devices are not suspended. */
+	ASSERT_TRUE(file_write("/sys/power/disk", "test_resume"));
+	EXPECT_FALSE(file_write("/sys/power/state", "disk"));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_TRUE(log_says(log, "cannot hibernate to it"));
+	others_on();
+	close(log);
+}
+
+/* === Swapping to it ====================================================== */
+
+FIXTURE(swap) {
+	struct region r;
+};
+
+FIXTURE_SETUP(swap)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	test_stay_resident();
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 21));
+	region_write_all(&self->r);
+}
+
+FIXTURE_TEARDOWN(swap)
+{
+	if (skip_reason)
+		return;
+	region_unmap(&self->r);
+	defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	others_on();
+	/* Nothing is left of what was swapped out. */
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, stat_of("compr_data_size"));
+	EXPECT_EQ(0, stat_of("mem_used_total"));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+}
+
+TEST_F_TIMEOUT(swap, gives_back_what_was_swapped_out, TEST_SECONDS)
+{
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		EXPECT_LT(0, stat_of("pages_stored"));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		EXPECT_EQ(0, stat_of("pages_stored"));
+		region_write_all(&self->r);
+	}
+}
+
+TEST_F_TIMEOUT(swap, gives_everything_back_at_swapoff, TEST_SECONDS)
+{
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, pages_swapped(self->r.mem, NR_PAGES));
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(device_on());
+}
+
+TEST_F_TIMEOUT(swap, counts_what_it_does, TEST_SECONDS)
+{
+	long long writes, reads, freed, stored, size, held;
+	const unsigned long nr = NR_PAGES / 2;
+	struct region text, noise, zero;
+
+	ASSERT_TRUE(region_map(&text, nr, FILL_TEXT, 22));
+	ASSERT_TRUE(region_map(&noise, nr, FILL_RANDOM, 23));
+	ASSERT_TRUE(region_map(&zero, nr, FILL_ZERO, 24));
+	region_write_all(&text);
+	region_write_all(&noise);
+	region_write_all(&zero);
+
+	writes = stat_of("num_writes");
+	reads = stat_of("num_reads");
+	freed = stat_of("notify_free");
+
+	ASSERT_EQ(nr, region_page_out(&text));
+	EXPECT_EQ(nr, stat_of("pages_stored"));
+	EXPECT_EQ(nr, stat_of("num_writes") - writes);
+	EXPECT_LT(90, stat_of("good_compress_pct"));
+	EXPECT_EQ(0, stat_of("pages_expand_pct"));
+	ASSERT_EQ(nr, region_page_out(&zero));
+	EXPECT_EQ(nr, stat_of("pages_zero"));
+	EXPECT_EQ(nr, stat_of("pages_stored"));
+	ASSERT_EQ(nr, region_page_out(&noise));
+	stored = stat_of("pages_stored");
+	held = stat_of("compr_data_size");
+	EXPECT_EQ(2 * nr, stored);
+	EXPECT_EQ(50, stat_of("pages_expand_pct"));
+	EXPECT_EQ(stored * page_size, stat_of("orig_data_size"));
+	EXPECT_LT(nr * page_size, held);
+	EXPECT_LT(held, stat_of("orig_data_size"));
+	EXPECT_LE(held, stat_of("pages_used") * page_size);
+	EXPECT_LT(stat_of("pages_used") * page_size, stat_of("mem_used_total"));
+	EXPECT_GT(1.3 * held, stat_of("mem_used_total"));
+	size = stat_of("disksize");
+	EXPECT_EQ(DISKSIZE, size);
+
+	EXPECT_EQ(0, region_wrong_bytes_all(&text));
+	EXPECT_EQ(nr, stat_of("num_reads") - reads);
+	EXPECT_EQ(0, region_wrong_bytes_all(&noise));
+	region_unmap(&zero);
+	EXPECT_EQ(3 * nr, stat_of("notify_free") - freed);
+	EXPECT_EQ(0, stat_of("pages_zero"));
+	region_unmap(&text);
+	region_unmap(&noise);
+}
+
+/* Pages carry a pattern of their own that the raw device is searched for. */
+TEST_F_TIMEOUT(swap, shows_nobody_what_was_swapped_out, TEST_SECONDS)
+{
+	const size_t chunk = MIB;
+	unsigned long found = 0;
+	__u64 *pattern;
+	char *buf;
+	size_t i;
+	off_t pos;
+	int fd;
+
+	pattern = mmap(NULL, NR_PAGES * page_size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pattern);
+	for (i = 0; i < NR_PAGES * page_size / sizeof(*pattern); i++)
+		pattern[i] = 0x5ec2e75ec2e75ec2ULL + (i & 0xff);
+	ASSERT_EQ(NR_PAGES, page_out(pattern, NR_PAGES));
+
+	ASSERT_EQ(0, posix_memalign((void **)&buf, page_size, chunk));
+	fd = open(DEVICE_PATH, O_RDONLY | O_DIRECT);
+	ASSERT_LE(0, fd);
+	for (pos = 0; pos < DISKSIZE; pos += chunk) {
+		memset(buf, 0xff, chunk);
+		ASSERT_EQ(chunk, pread(fd, buf, chunk, pos));
+		for (i = pos ? 0 : page_size; i < chunk; i++)
+			found += !!buf[i];
+	}
+	EXPECT_EQ(0, found);
+	/* Nor can it be written, by others than swap. */
+	close(fd);
+	fd = open(DEVICE_PATH, O_RDWR | O_DIRECT);
+	ASSERT_LE(0, fd);
+	memset(buf, 0xee, page_size);
+	EXPECT_EQ(-1, pwrite(fd, buf, page_size, 0));
+	EXPECT_EQ(-1, pwrite(fd, buf, page_size, 64 * page_size));
+	close(fd);
+	for (i = 0; i < NR_PAGES * page_size / sizeof(*pattern); i++)
+		found += pattern[i] != 0x5ec2e75ec2e75ec2ULL + (i & 0xff);
+	EXPECT_EQ(0, found);
+	munmap(pattern, NR_PAGES * page_size);
+	free(buf);
+}
+
+/* Whatever zswap is told to shrink to: there is nothing to write it to. */
+TEST_F_TIMEOUT(swap, does_not_age_what_it_has, TEST_SECONDS)
+{
+	long long stored, writes, written_back = zswap_value("written_back_pages");
+	long long rejects = zswap_value("reject_reclaim_fail");
+	struct region more;
+
+	ASSERT_TRUE(others_off());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	stored = stat_of("pages_stored");
+	writes = stat_of("num_writes");
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "shrinker_enabled", "Y"));
+	ASSERT_TRUE(file_write("/proc/sys/vm/drop_caches", "2"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "0"));
+	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_TEXT, 25));
+	region_write_all(&more);
+	/* A page that was refused is unmapped, but in memory. */
+	EXPECT_GE(64, region_page_out(&more));
+	sleep(1);
+	EXPECT_EQ(written_back, zswap_value("written_back_pages"));
+	EXPECT_EQ(rejects, zswap_value("reject_reclaim_fail"));
+	EXPECT_EQ(stored, stat_of("pages_stored"));
+	EXPECT_EQ(writes, stat_of("num_writes"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_unmap(&more);
+}
+
+TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
+{
+	const long long limit = 2 * MIB;
+	struct region more;
+	long long out;
+
+	ASSERT_TRUE(others_off());
+	ASSERT_EQ(0, attr_write("mem_limit", "2M"));
+	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_RANDOM, 26));
+	region_write_all(&more);
+	out = region_page_out(&more);
+	EXPECT_LT(0, out);
+	EXPECT_GT(NR_PAGES, out);
+	EXPECT_LE(stat_of("compr_data_size"), limit + 2 * (long long)page_size);
+	EXPECT_GE(stat_of("compr_data_size"), limit - 2 * (long long)page_size);
+	EXPECT_TRUE(counts_as_full());
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	/* All of it is in memory now. */
+	EXPECT_TRUE(soon(counts_as_free));
+
+	region_page_out(&more);
+	EXPECT_TRUE(counts_as_full());
+	ASSERT_EQ(0, attr_write("mem_limit", "0"));
+	EXPECT_TRUE(counts_as_free());
+	EXPECT_EQ(NR_PAGES, region_page_out(&more));
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	region_unmap(&more);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* What is stored stays readable, what is not stays in memory. */
+TEST_F_TIMEOUT(swap, lives_without_zswap_once_it_is_swapped_on, TEST_SECONDS)
+{
+	struct region more;
+
+	ASSERT_TRUE(others_off());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_MIXED, 27));
+	region_write(&more, 0, NR_PAGES);
+	region_page_out(&more);
+	EXPECT_TRUE(counts_as_full());
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	EXPECT_TRUE(soon(counts_as_free));
+	EXPECT_EQ(NR_PAGES, region_page_out(&more));
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	region_unmap(&more);
+}
+
+/* A cgroup that may not have more in zswap says nothing about the device. */
+TEST_F_TIMEOUT(swap, is_not_full_because_a_cgroup_is, TEST_SECONDS)
+{
+	char dir[256], path[300];
+	int status;
+	pid_t pid;
+
+	if (!memcg_create("ramzswap-device", dir, sizeof(dir)))
+		SKIP(return, "there is no cgroup2 with a memory controller");
+	ASSERT_TRUE(others_off());
+	snprintf(path, sizeof(path), "%s/memory.zswap.max", dir);
+	ASSERT_TRUE(file_write(path, "65536"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct region r;
+		bool good = memcg_enter(dir) && region_map(&r, NR_PAGES, FILL_TEXT, 28);
+
+		if (good) {
+			region_write_all(&r);
+			region_page_out(&r);
+			/* What was refused is unmapped, but in memory. */
+			good = stat_of("pages_stored") < NR_PAGES / 2 &&
+			       counts_as_free() && !region_wrong_bytes_all(&r);
+		}
+		_exit(!good);
+	}
+	status = child_status(pid);
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	memcg_remove(dir);
+}
+
+/* A process takes memory until it is killed. */
+static pid_t hog(enum fill fill)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		unsigned long nr;
+
+		file_write("/proc/self/oom_score_adj", "1000");
+		/* It must not outlive the test, whatever happens. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (nr = 0;; nr++) {
+			void *page = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			size_t i;
+
+			if (page == MAP_FAILED)
+				_exit(1);
+			for (i = 0; i < MIB; i += page_size)
+				page_fill(page + i, fill, 29, nr * (MIB / page_size) +
+					  i / page_size, 1);
+		}
+	}
+	return pid;
+}
+
+#define PRINTK	"/proc/sys/kernel/printk"
+
+/* What is left of memory to a hog, so that it is done soon on a slow machine */
+#define HOG_MEMORY	(300 * MIB)
+
+static void take_memory_but(long long left, void **mem, size_t *size)
+{
+	long long take = meminfo_kb("MemAvailable:") * 1024 - left;
+
+	*mem = MAP_FAILED;
+	*size = take;
+	if (take > 0)
+		*mem = mmap(NULL, take, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			    MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+}
+
+FIXTURE(no_room) {
+	struct region r;
+	char printk[64];
+	void *taken;
+	size_t nr_taken;
+};
+
+FIXTURE_VARIANT(no_room) {
+	enum fill fill;
+	const char *pool_percent, *mem_limit;
+};
+
+FIXTURE_VARIANT_ADD(no_room, in_a_pool_of_the_default_size) {
+	.fill = FILL_TEXT, .pool_percent = "20", .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_data_that_does_not_compress) {
+	.fill = FILL_RANDOM, .pool_percent = "20", .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, in_a_pool_that_takes_all_memory) {
+	.fill = FILL_HALF, .pool_percent = "80", .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_all_of_memory_does_not_compress) {
+	.fill = FILL_RANDOM, .pool_percent = "100", .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, under_a_limit_of_its_own) {
+	.fill = FILL_TEXT, .pool_percent = "50", .mem_limit = "16M",
+};
+
+FIXTURE_SETUP(no_room)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "400%"));
+	ASSERT_EQ(0, attr_write("mem_limit", variant->mem_limit));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", variant->pool_percent));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "accept_threshold_percent", "90"));
+	ASSERT_TRUE(file_read(PRINTK, self->printk, sizeof(self->printk)));
+	file_write("/proc/self/oom_score_adj", "-1000");
+	test_stay_resident();
+	ASSERT_TRUE(others_off());
+	take_memory_but(HOG_MEMORY, &self->taken, &self->nr_taken);
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 30));
+	region_write_all(&self->r);
+	region_page_out(&self->r);
+}
+
+FIXTURE_TEARDOWN(no_room)
+{
+	if (skip_reason)
+		return;
+	file_write(PRINTK, self->printk);
+	if (self->taken != MAP_FAILED)
+		munmap(self->taken, self->nr_taken);
+	region_unmap(&self->r);
+	defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	others_on();
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	file_write("/proc/self/oom_score_adj", "0");
+}
+
+/*
+ * The hog needs time to fill memory; from the moment on that the device is full
+ * it has only what is free.
+ */
+#define OOM_SECONDS	20
+
+TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
+{
+	/* What was meant to happen, and what a kernel says when something breaks */
+	static const char * const texts[] = {
+		"Out of memory", "BUG:", "WARNING:", "possible ", "suspicious RCU",
+		"blocked for more than", "soft lockup", "rcu: INFO",
+	};
+	double full_since = 0, took;
+	int log = log_open();
+	pid_t pid;
+	int status;
+
+	/* The report of the kill has call traces; who watches the console need not worry. */
+	ASSERT_TRUE(file_write(PRINTK, "1"));
+	pid = hog(variant->fill);
+	ASSERT_LE(0, pid);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (!full_since && counts_as_full())
+			full_since = now();
+		usleep(20000);
+		if (full_since && now() - full_since > OOM_SECONDS)
+			break;
+	}
+	took = full_since ? now() - full_since : 0;
+	if (took > OOM_SECONDS) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	TH_LOG("killed %.1f s after the device was seen to be full", took);
+	EXPECT_GT(OOM_SECONDS, took);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(1, log_look(log, texts, ARRAY_SIZE(texts)));
+	close(log);
+	/* The rest of the machine goes on, and the device has room again. */
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_TRUE(soon(counts_as_free));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+/* === Several devices ===================================================== */
+
+#define SECOND		"ramzswap1"
+#define SECOND_PATH	"/dev/" SECOND
+
+FIXTURE(two_devices) {
+	struct region r;
+	bool there;
+};
+
+FIXTURE_SETUP(two_devices)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	self->there = !access(SECOND_PATH, F_OK);
+	if (!self->there)
+		SKIP(return, "there is only one; boot with ramzswap.num_devices=2");
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	ASSERT_TRUE(file_write("/sys/block/" SECOND "/reset", "1"));
+	test_stay_resident();
+	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(swap_enable(SECOND_PATH, PRIO - 1));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 40));
+	region_write_all(&self->r);
+}
+
+FIXTURE_TEARDOWN(two_devices)
+{
+	if (skip_reason || !self->there)
+		return;
+	region_unmap(&self->r);
+	defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, swapoff(SECOND_PATH));
+	others_on();
+	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
+	EXPECT_EQ(0, device_stat(SECOND, "failed_reads"));
+	EXPECT_TRUE(file_write("/sys/block/" SECOND "/reset", "1"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+}
+
+TEST_F_TIMEOUT(two_devices, are_used_in_the_order_of_their_priorities, TEST_SECONDS)
+{
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(NR_PAGES, stat_of("pages_stored"));
+	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+TEST_F_TIMEOUT(two_devices, the_second_is_used_when_the_first_is_full, TEST_SECONDS)
+{
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	region_page_out(&self->r);
+	/* What the first has refused stays in memory until it is used again. */
+	EXPECT_LT(NR_PAGES - 64, stat_of("pages_stored") + device_stat(SECOND, "pages_stored"));
+	EXPECT_LT(0, stat_of("pages_stored"));
+	EXPECT_LT(0, device_stat(SECOND, "pages_stored"));
+	EXPECT_GE(MIB + 2 * page_size, stat_of("compr_data_size"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
+}
+
+TEST_F_TIMEOUT(two_devices, the_second_takes_over_at_swapoff, TEST_SECONDS)
+{
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(NR_PAGES, device_stat(SECOND, "pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(device_on());
+}
+
+/* === All at once ========================================================= */
+
+#define STRESS_SECONDS	10
+
+/* Swap out and in, as others do, whatever happens to the device meanwhile. */
+static pid_t swapper(int seed)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		struct region r;
+		double end = now() + STRESS_SECONDS;
+		unsigned long wrong = 0;
+		__u64 random = seed;
+
+		if (!region_map(&r, NR_PAGES / 4, FILL_MIXED, seed))
+			_exit(1);
+		while (now() < end && !wrong) {
+			unsigned long first = random_next(&random) % r.nr_pages;
+			unsigned long nr = 1 + random_next(&random) % (r.nr_pages - first);
+
+			region_write(&r, first, nr);
+			madvise(r.mem, r.nr_pages * page_size, MADV_PAGEOUT);
+			if (random_next(&random) % 4 == 0) {
+				pid_t child = fork();
+
+				if (!child)
+					_exit(!!region_wrong_bytes(&r, first, nr));
+				wrong += child > 0 && child_status(child) != 0;
+			}
+			if (random_next(&random) % 4 == 0) {
+				madvise(region_page(&r, first), nr * page_size, MADV_DONTNEED);
+				region_mark_zero(&r, first, nr);
+			}
+			wrong += region_wrong_bytes_all(&r);
+		}
+		_exit(!!wrong);
+	}
+	return pid;
+}
+
+FIXTURE(stress) {
+};
+
+FIXTURE_SETUP(stress)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+}
+
+FIXTURE_TEARDOWN(stress)
+{
+	if (skip_reason)
+		return;
+	swapoff(DEVICE_PATH);
+	defaults();
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, stat_of("compr_data_size"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+}
+
+TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
+{
+	double end = now() + STRESS_SECONDS;
+	pid_t pids[4];
+	int i, rounds = 0;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = swapper(i + 1);
+	while (now() < end) {
+		EXPECT_TRUE(device_on());
+		usleep(100000 * (rounds % 4));
+		EXPECT_EQ(0, swapoff(DEVICE_PATH));
+		EXPECT_EQ(0, stat_of("pages_stored"));
+		EXPECT_EQ(0, stat_of("failed_reads"));
+		EXPECT_EQ(0, attr_write("reset", "1"));
+		rounds++;
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, child_status(pids[i]));
+	TH_LOG("%d rounds", rounds);
+}
+
+static const char * const random_values[] = {
+	"0", "1", "64M", "1G", "100%", "8192", "none", "", "\n", "-1", "2", "Y",
+	"\x01\xff%s%n", "16E", "1048576", "/dev/null", "/dev/" DEVICE, "3M\n", "/",
+};
+
+TEST_F_TIMEOUT(stress, random_writes_to_every_attribute_while_others_swap, TEST_SECONDS)
+{
+	const char * const attrs[] = {
+		"disksize", "mem_limit", "reset", "initstate", "backing_dev",
+	};
+	__u64 random = 31;
+	pid_t pids[2];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = swapper(i + 11);
+	for (i = 0; i < 10000; i++) {
+		attr_write(attrs[random_next(&random) % ARRAY_SIZE(attrs)],
+			   random_values[random_next(&random) % ARRAY_SIZE(random_values)]);
+		if (i % 500 == 0)
+			device_on();
+		if (i % 500 == 250)
+			swapoff(DEVICE_PATH);
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, child_status(pids[i]));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	if (!skip_reason && access(SYSFS, F_OK))
+		skip_reason = "this kernel has no " DEVICE_PATH;
+	return test_harness_run(argc, argv);
+}
