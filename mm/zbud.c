@@ -68,7 +68,6 @@
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
 #include <linux/cpumask.h>
-#include <linux/gfp.h>
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/migrate.h>
