@@ -145,3 +145,6 @@ done
 	python3 "$TOP/scripts/bench/table.py" "$raw" "$nr_references"
 } | tee "$out/$run.txt"
 say "all numbers are in $raw, the table in $out/$run.txt"
+
+say "and zbud beside zsmalloc, both in one kernel"
+"$TOP/scripts/bench-zbud.sh" "$@"

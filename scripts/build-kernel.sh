@@ -1,15 +1,22 @@
 #!/bin/bash
 # Build a kernel: build-kernel.sh SRC NAME FRAGMENT...
+#		   ARCH=um build-kernel.sh SRC NAME FRAGMENT...	one that is a program of this machine
 #
 # SRC is a kernel tree. The objects go to build/obj/NAME, what the compiler said to build.log there. The
 # configuration is allnoconfig plus the fragments of scripts/configs, made anew only when these or the
-# tree's Kconfig files changed, so that a second build is incremental. Prints the path of the bzImage.
+# tree's Kconfig files changed, so that a second build is incremental. Prints the path of what is to be booted.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 [ $# -ge 3 ] || die "usage: $0 SRC NAME FRAGMENT..."
 src=$1 name=$2 obj=$BUILD/obj/$2
+arch=${ARCH:-x86_64}
+case $arch in
+x86_64) target=bzImage image=arch/x86/boot/bzImage ;;
+um) target=linux image=linux ;;
+*) die "ARCH=$arch is not known here" "There are: x86_64 um." ;;
+esac
 fragments=("${@:3}")
 [ -f "$src/Kconfig" ] || die "$src is no kernel tree" "Run 'make tree' first."
 src=$(cd "$src" && pwd)
@@ -22,7 +29,7 @@ mkdir -p "$obj"
 export KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_VERSION=1
 export KBUILD_BUILD_USER=ramzswap KBUILD_BUILD_HOST=ramzswap
 
-kmake() { make -C "$src" O="$obj" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' "$@"; }
+kmake() { make -C "$src" O="$obj" ARCH="$arch" LOCALVERSION='' CC='ccache gcc' "$@"; }
 
 # A line of a fragment: the wish alone, without the mark
 wish() { sed -E 's/[[:space:]]*(# series only)?$//'; }
@@ -73,9 +80,9 @@ if [ ! -f "$obj/.config" ] || [ "$stamp" != "$(cat "$obj/.stamp" 2>/dev/null)" ]
 fi
 
 say "building $name from $src; the log is $obj/build.log"
-kmake -j"$(nproc)" bzImage >"$obj/build.log" 2>&1 || {
+kmake -j"$(nproc)" "$target" >"$obj/build.log" 2>&1 || {
 	grep -nE 'error:|Error|undefined reference|No space' "$obj/build.log" | head -n 20 >&2 || :
 	die "$name does not build" "All that the compiler said is in $obj/build.log."
 }
 say "built in $SECONDS s; warnings: $(grep -c 'warning:' "$obj/build.log" || :)"
-echo "$obj/arch/x86/boot/bzImage"
+echo "$obj/$image"

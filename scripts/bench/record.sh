@@ -1,6 +1,8 @@
 #!/bin/bash
-# Record real pages for the benchmark: build/pages/{redis,python,compiler}.pages, 16 MiB each, from the
-# memory of programs that run here for a few seconds. What is there already stays: remove it for new ones.
+# Record real pages for the benchmarks: build/pages/NAME.pages, 16 MiB each, from the memory of programs that
+# run here for a few seconds. What is there already stays: remove it for new ones.
+#
+# Usage: record.sh [NAME]...	by default redis, python and compiler; there are also database and browser
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/../lib.sh"
@@ -10,7 +12,8 @@ pages=$BUILD/pages
 nr_pages=4096
 
 missing=()
-for name in redis python compiler; do
+[ $# -gt 0 ] || set -- redis python compiler
+for name in "$@"; do
 	[ -f "$pages/$name.pages" ] || missing+=("$name")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
@@ -68,6 +71,18 @@ record_compiler() {
 	g++ -std=c++17 -E -o "$WORK/unit.ii" "$WORK/unit.cc"
 	record compiler 160 "$(g++ -print-prog-name=cc1plus)" -quiet -fpreprocessed -std=c++17 -O2 -g \
 		-o /dev/null "$WORK/unit.ii"
+}
+
+record_database() {
+	record database 96 env PYTHONHASHSEED=0 python3 "$here/workload.py" database "$sources"
+}
+
+record_browser() {
+	local documents
+
+	mapfile -t documents < <(find "$BASE_TREE/Documentation" -name '*.rst' | LC_ALL=C sort)
+	gcc -O2 -Wall -o "$WORK/domheap" "$here/domheap.c"
+	record browser 160 "$WORK/domheap" "${documents[@]}"
 }
 
 for name in "${missing[@]}"; do

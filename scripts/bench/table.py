@@ -7,7 +7,7 @@ and the highest in brackets. A ratio is taken within a round.
 import statistics
 import sys
 
-# Title, clock, metric, what to multiply with, decimals, cases (all if None)
+# Title, clock, metric, what to multiply with, decimals, cases (all if None), and maybe what is aimed at
 METRICS = [
     ("us a page, out", "time", "out", 1e-3, 2, None),
     ("us a page, in", "time", "in", 1e-3, 2, None),
@@ -56,11 +56,11 @@ def cell(numbers, decimals):
     return median if low == high else f"{median} ({low}..{high})"
 
 
-def main(path, nr_references):
-    values, machines, cases = read(path)
+def print_table(values, machines, cases, nr_references, metrics):
     references, others = machines[:nr_references], machines[nr_references:]
-    table = [["", *(f"{o} / {r}" for o in others for r in references), *machines]]
-    for title, clock, metric, scale, decimals, only in METRICS:
+    goals = any(len(metric) > 6 for metric in metrics)
+    table = [["", *(f"{o} / {r}" for o in others for r in references), *machines, *(["target"] if goals else [])]]
+    for title, clock, metric, scale, decimals, only, *goal in metrics:
         for case in cases:
             rounds = {m: values.get((clock, m, case, metric), {}) for m in machines}
             if only and case not in only or not any(rounds.values()):
@@ -73,12 +73,17 @@ def main(path, nr_references):
                                      for n in both if rounds[reference][n]], 3))
             for machine in machines:
                 row.append(cell([v * scale for v in rounds[machine].values()], decimals))
-            table.append(row)
+            table.append(row + goal)
 
-    widths = [max(map(len, column)) for column in zip(*table)]
+    widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(len(table[0]))]
     for row in table:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
     print()
+
+
+def main(path, nr_references):
+    values, machines, cases = read(path)
+    print_table(values, machines, cases, nr_references, METRICS)
     print(NOTES)
     off = [v for (clock, _, _, metric), rounds in values.items()
            if clock == "instructions" and metric == "calibration" for v in rounds.values() if abs(v - 2) > 0.05]
@@ -86,4 +91,5 @@ def main(path, nr_references):
         print(f"WARNING: the instruction clock is off: a loop of 2 instructions took {off}")
 
 
-main(sys.argv[1], int(sys.argv[2]))
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

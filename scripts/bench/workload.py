@@ -3,12 +3,15 @@
 
 workload.py python DIR          hold it as a Python program would, until killed
 workload.py redis DIR SOCKET    store it in a redis-server, until that is killed
+workload.py database DIR        store it in tables of an SQLite database in memory, until killed
 """
 import collections
+import hashlib
 import json
 import os
 import re
 import socket
+import sqlite3
 import sys
 
 
@@ -73,7 +76,36 @@ def feed(top, path):
                 return      # it has enough, and was ended
 
 
+def database(top):
+    """Tables with indexes; some rows are changed and some deleted again."""
+    db = sqlite3.connect(":memory:")
+    db.executescript("""
+        CREATE TABLE file (id INTEGER PRIMARY KEY, path TEXT UNIQUE, lines INTEGER);
+        CREATE TABLE chunk (id INTEGER PRIMARY KEY, file INTEGER REFERENCES file, first INTEGER,
+                            text TEXT, density REAL, share REAL, digest BLOB);
+        CREATE TABLE word (text TEXT, chunk INTEGER REFERENCES chunk, count INTEGER);
+        CREATE INDEX chunk_place ON chunk (file, first);
+        CREATE INDEX word_text ON word (text, chunk);
+    """)
+    for number, record in enumerate(records(top)):
+        path, _, first = record["id"].partition(":")
+        db.execute("INSERT OR IGNORE INTO file (path, lines) VALUES (?, 0)", (path,))
+        db.execute("UPDATE file SET lines = lines + ? WHERE path = ?", (len(record["text"]), path))
+        text = "\n".join(record["text"])
+        db.execute("INSERT INTO chunk VALUES (?, (SELECT id FROM file WHERE path = ?), ?, ?, ?, ?, ?)",
+                   (number, path, int(first), text, record["density"], record["share"],
+                    hashlib.sha256(text.encode()).digest()))
+        db.executemany("INSERT INTO word VALUES (?, ?, ?)",
+                       ((word, number, count) for word, count in record["words"].items()))
+        if number % 16 == 15:
+            db.execute("DELETE FROM word WHERE chunk = ?", (number - 7,))
+            db.execute("UPDATE chunk SET text = text || ? WHERE id = ?", (text, number - 3))
+    raise SystemExit("all of it is in memory")
+
+
 if sys.argv[1] == "python":
     hold(sys.argv[2])
+elif sys.argv[1] == "database":
+    database(sys.argv[2])
 else:
     feed(*sys.argv[2:4])

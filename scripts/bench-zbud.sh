@@ -1,0 +1,160 @@
+#!/bin/bash
+# Measure zbud beside zsmalloc in the same kernel, with the same objects in the same order. Prints one table.
+#
+# Usage: bench-zbud.sh [--no-build]	with --no-build, the kernels that are there, even if not up to date
+#        ROUNDS=1 bench-zbud.sh	a quick look; the rule is five
+#        SIZES=DIR bench-zbud.sh	also the sizes in DIR/*.sizes: a line a page, its compressed size first
+#
+# Times are measured on User-mode Linux, which runs at this machine's speed; how many instructions an operation
+# takes, by QEMU. The sizes are those of pages of programs that are recorded here, and of SIZES.
+# All numbers go to build/bench/zbud-RUN.tsv, the table to zbud-RUN.txt beside it.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+programs=(redis python compiler database browser)
+recorded=${SIZES-$TOP/../shared/data/compressed-sizes}
+rounds=${ROUNDS:-5}
+guest=$BUILD/guest/bench-zbud
+out=$BUILD/bench
+run=zbud-$(date +%Y%m%d-%H%M%S)
+raw=$out/$run.tsv
+um_memory=512M
+limit=240 # seconds for a boot
+# As many as there are here: a CPU that waits for its turn on the host while it has a lock would be measured.
+contending=$(nproc)
+
+# The sizes as the kernel wants them. prepare NAME FILE.sizes
+prepare() {
+	cut -d' ' -f1 "$2" | python3 -c 'import array, sys
+array.array("H", map(int, sys.stdin)).tofile(sys.stdout.buffer)' >"$guest/$1.u16"
+}
+
+# Turns a guest's results into lines of the table's file, with what is made of several of them.
+# keep CLOCK ROUND <LOG
+keep() {
+	tr -d '\r' | awk -v OFS='\t' -v clock="$1" -v round="$2" '
+		function put(metric, value) { print clock, round, $3, $2, metric, value }
+		function known(metric) { return v[$2 " " $3 " " metric] }
+		$1 != "@" { next }
+		{ v[$2 " " $3 " " $4] = $5; put($4, $5) }
+		$4 ~ /_meta$/ {
+			when = substr($4, 1, length($4) - 5)
+			put(when "_pool_per_byte", known(when "_pool") / known(when "_compressed"))
+			put(when "_meta_per_object", $5 / known(when "_objects"))
+		}
+		$4 ~ /^burst_pages_.*ms$/ { put("left" substr($4, 12), $5 / known("burst_pages_before")) }
+		$4 == "empty_free_mean" { put("fill_cycle", known("fill_store_mean") + $5) }
+		$4 == "churn_free_mean" { put("churn_cycle", known("churn_store_mean") + $5) }' >>"$raw"
+}
+
+pid=''
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || :' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# Boots User-mode Linux and runs TEST on it. boot LOG CPUS TEST NAME=VALUE...
+boot() {
+	local log=$1 status=0
+
+	timeout -k 5 "$limit" "$guest/um" "mem=$um_memory" "ncpus=$2" seccomp=on con0=fd:0,fd:1 \
+		initrd="$guest/um.initramfs" slab_nomerge panic=-1 "TEST=$3" "${@:4}" >"$log" 2>&1 </dev/null &
+	pid=$!
+	wait "$pid" || status=$?
+	pid=''
+	! grep -E "$SPLATS" "$log" >&2 || die "User-mode Linux complains in its log" "See $log."
+	if grep -q '^@status' "$log"; then
+		grep -q '^@status 0' "$log" || die "$3 fails on User-mode Linux" "See $log."
+		return 0
+	fi
+	say "User-mode Linux did not come to an end (status $status); its log is kept as $log.$run" >&2
+	mv "$log" "$log.$run"
+	return 1
+}
+
+# All rounds of TEST. On a busy host, User-mode Linux with several CPUs stops for ever now and then: a round
+# may be done twice, and the table says so. um CLOCK CPUS TEST NAME=VALUE...
+um() {
+	local log=$LOGS/bench-zbud-$1.log round
+
+	for ((round = 1; round <= rounds; round++)); do
+		boot "$log" "${@:2}" || {
+			echo "# $1, round $round: done again, as User-mode Linux did not come to an end" >>"$raw"
+			boot "$log" "${@:2}" || die "$3 does not come to an end on User-mode Linux"
+		}
+		keep "$1" "$round" <"$log"
+	done
+}
+
+describe() {
+	local changes=''
+
+	[ -z "$(git -C "$TREE" status --porcelain -uno)" ] || changes=' with uncommitted changes'
+	echo "run $run, $rounds rounds, load at the beginning: $(cut -d' ' -f1-3 /proc/loadavg)"
+	echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)"
+	echo "series: $(series_rev | cut -c1-12)$changes${no_build:+, the kernels not brought up to date}"
+	echo "mean size: $(for f in "$guest"/*.u16; do
+		basename "$f" .u16
+		od -An -v -w2 -tu2 "$f" | awk '{ sum += $1 } END { printf "%d\n", sum / NR }'
+	done | paste -sd ' ' | sed -E 's/([0-9]) /\1, /g')"
+}
+
+no_build=''
+case ${1:-} in
+'') ;;
+--no-build) no_build=yes ;;
+*) die "unknown option $1" "The first lines of $0 say which there are." ;;
+esac
+
+lock "$BUILD" bench-zbud
+need_pkgs build vm liblz4-dev
+rm -rf "$guest"
+mkdir -p "$out" "$LOGS" "$guest"
+if [ -z "$no_build" ]; then
+	build_kernel series
+	ARCH=um "$TOP/scripts/build-kernel.sh" "$TREE" um um.config >&2
+fi
+# The same kernels all the time, whatever is built meanwhile
+cp "$(kernel_image series)" "$guest/series.bzImage" || die "there is no kernel series"
+cp "$BUILD/obj/um/linux" "$guest/um" || die "there is no User-mode Linux"
+
+"$TOP/scripts/bench/record.sh" "${programs[@]}"
+gcc -O2 -Wall -o "$guest/pagesizes" "$TOP/scripts/bench/pagesizes.c" -llz4
+for name in "${programs[@]}"; do
+	"$guest/pagesizes" <"$BUILD/pages/$name.pages" >"$guest/$name.sizes"
+	prepare "$name" "$guest/$name.sizes"
+done
+shopt -s nullglob
+for file in "$recorded"/*.sizes; do
+	prepare "$(basename "$file" .sizes)-recorded" "$file"
+done
+cat "$guest"/*.u16 >"$guest/mixed.u16"
+
+mkdir -p "$guest/root/bin" "$guest/root/job"
+cp -L "$(command -v busybox)" "$guest/root/bin/busybox"
+cp "$TOP/scripts/guest/init-um" "$guest/root/init"
+cp "$TOP/scripts/guest/run-zbud" "$guest/root/job/run"
+chmod +x "$guest/root/init" "$guest/root/job/run"
+cp "$guest"/*.u16 "$guest/root/job/"
+(cd "$guest/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$guest/um.initramfs"
+
+{
+	describe | sed 's/^/# /'
+	printf '# clock\tround\tallocator\tset\tmetric\tvalue\n'
+} >"$raw"
+say "time and memory, $rounds rounds on User-mode Linux"
+um native 2 measure
+say "contention, $rounds rounds on User-mode Linux with $contending CPUs"
+um contended "$contending" contend SETS=mixed "THREADS=$contending" OPERATIONS=50000
+say "instructions, by QEMU"
+"$TOP/scripts/vm.sh" -I -k "$guest/series.bzImage" -t "$limit" -n bench-zbud-instructions \
+	-c 'TEST=measure OBJECTS=30000 zswap.enabled=0' "$TOP/scripts/guest/run-zbud" "$guest"/*.u16 \
+	>/dev/null || die "measure fails in QEMU" "See $LOGS/bench-zbud-instructions.log and .kernel.log."
+keep counted 1 <"$LOGS/bench-zbud-instructions.log"
+
+{
+	sed -n 's/^# //p' "$raw" | grep -v '^clock'
+	echo
+	python3 "$TOP/scripts/bench/zbud_table.py" "$raw"
+} | tee "$out/$run.txt"
+say "all numbers are in $raw, the table in $out/$run.txt"
