@@ -30,6 +30,7 @@
 #include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/scatterlist.h>
+#include <linux/sched.h>
 #include <linux/seq_buf.h>
 #include <linux/sort.h>
 #include <linux/timex.h>
@@ -39,7 +40,7 @@
 #include "../slab.h"
 
 #define SEED			20100217
-#define MAX_SIZES		65536
+#define MAX_SIZES		262144
 #define MAX_OBJECTS		1000000
 #define MAX_THREADS		64
 #define REFILL_ROUNDS		6
@@ -276,10 +277,12 @@ struct samples {
 	u32 *cycles;
 };
 
+/* Also lets others run, among them zbud's own workers. */
 static void sample_add(struct samples *samples, u64 cycles)
 {
 	cycles -= min_t(u64, cycles, clock_overhead);
 	samples->cycles[samples->nr++] = min_t(u64, cycles, U32_MAX);
+	cond_resched();
 }
 
 static void report_ns(const char *name, const char *what, u64 cycles)
@@ -712,6 +715,8 @@ static ssize_t sizes_write(struct file *file, const char __user *buf, size_t len
 	ssize_t ret;
 
 	guard(mutex)(&bench_lock);
+	if (*ppos + len > sizeof(sizes))
+		return -EFBIG;
 	ret = simple_write_to_buffer(sizes, sizeof(sizes), ppos, buf, len);
 	if (ret > 0)
 		nr_sizes = *ppos / sizeof(*sizes);

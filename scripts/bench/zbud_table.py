@@ -18,26 +18,27 @@ METRICS = [
     ("ns store + free, fill and empty", "native", "fill_cycle", 1, 0, None, "ratio <= 0.667"),
     ("ns store + free, churn", "native", "churn_cycle", 1, 0, None, "ratio <= 0.667"),
     *((f"ns {what}, {value}", "native", f"{metric}_{key}", 1, 0, None, goal)
-      for what, metric, goal in [("store, fill", "fill_store", ""), ("store, churn", "churn_store", ""),
-                                 ("read, full", "full_read", NEVER_WORSE),
-                                 ("read, churned", "churned_read", NEVER_WORSE),
-                                 ("free, churn", "churn_free", ""), ("free, all", "empty_free", "")]
-      for value, key, goal in [("mean", "mean", goal), ("median", "median", goal), ("p99.9", "p999", "ratio < 1")]),
+      for what, metric, worse in [("store, churn", "churn_store", ""), ("free, churn", "churn_free", ""),
+                                  ("read, full", "full_read", NEVER_WORSE),
+                                  ("read, churned", "churned_read", NEVER_WORSE)]
+      for value, key, goal in [("mean", "mean", worse), ("p99.9", "p999", "ratio < 1")]),
     *((f"share of pages left {ms} ms after half is freed", "native", f"left_{ms}ms", 1, 3, None, "")
-      for ms in (0, 10, 50, 100, 200, 500, 1000)),
-    ("ns an operation, 8 threads on one pool", "contended", "contended_operation", 1, 0, None, NEVER_WORSE),
+      for ms in (0, 100, 1000)),
+    ("ns an operation, all CPUs on one pool", "contended", "contended_operation", 1, 0, None, NEVER_WORSE),
     ("instructions store + free, fill and empty", "counted", "fill_cycle", 1, 0, None, "ratio <= 0.667"),
     ("instructions store + free, churn", "counted", "churn_cycle", 1, 0, None, "ratio <= 0.667"),
-    *((f"instructions {what}, mean", "counted", f"{metric}_mean", 1, 0, None, "")
-      for what, metric in [("store, fill", "fill_store"), ("store, churn", "churn_store"), ("read, full", "full_read"),
-                           ("read, churned", "churned_read"), ("free, churn", "churn_free"),
-                           ("free, all", "empty_free")]),
+    *((f"instructions {what}, {value}", "counted", f"{metric}_{key}", 1, 0, None, goal)
+      for what, metric, worse in [("store, fill", "fill_store", ""), ("store, churn", "churn_store", ""),
+                                  ("free, churn", "churn_free", ""), ("read, full", "full_read", NEVER_WORSE),
+                                  ("read, churned", "churned_read", NEVER_WORSE)]
+      for value, key, goal in [("mean", "mean", worse), ("p99.9", "p999", "ratio < 1")]),
 ]
 
 NOTES = """\
 Ratios: below 1, zbud needs less. In brackets: lowest and highest of the rounds.
 ns: User-mode Linux at this machine's speed, less what the clock itself takes; the mean is of all but the slowest 0.1 %.
-Instructions: as QEMU counts them, a word that is copied being one; under 12,000 objects, so pools are smaller.
+Whatever else runs here shows in the times of p99.9 and of all CPUs on one pool: compare the lowest, or instructions.
+Instructions: as QEMU counts them, copying included, at one word an instruction; with 30,000 objects instead of 60,000.
 Store: allocate and write. Read: get at an object, copy it, let go. Churn: a random object freed, another stored.
 Half freed: a random half, after a second. Churned: after six times freeing and storing a random half.
 Metadata: zsmalloc's slabs of handles and zspages, without its pool; zbud_meta_bytes(); and the owner's word for either."""

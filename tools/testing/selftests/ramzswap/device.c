@@ -210,7 +210,7 @@ FIXTURE_TEARDOWN(device)
 	free(self->page);
 }
 
-TEST_F(device, is_there_and_as_large_as_memory)
+TEST_F_TIMEOUT(device, is_there_and_as_large_as_memory, TEST_SECONDS)
 {
 	const double ram = meminfo_kb("MemTotal:") * 1024.0;
 
@@ -224,7 +224,7 @@ TEST_F(device, is_there_and_as_large_as_memory)
 	EXPECT_EQ(page_size, attr_number("queue/logical_block_size"));
 }
 
-TEST_F(device, has_a_swap_header_that_follows_its_size)
+TEST_F_TIMEOUT(device, has_a_swap_header_that_follows_its_size, TEST_SECONDS)
 {
 	const struct header *header = self->page;
 	const long long sizes[] = { 2 * page_size, MIB, DISKSIZE };
@@ -243,7 +243,7 @@ TEST_F(device, has_a_swap_header_that_follows_its_size)
 	}
 }
 
-TEST_F(device, is_swapped_on_without_mkswap)
+TEST_F_TIMEOUT(device, is_swapped_on_without_mkswap, TEST_SECONDS)
 {
 	struct swap_area areas[8];
 	int i, nr;
@@ -259,7 +259,7 @@ TEST_F(device, is_swapped_on_without_mkswap)
 	EXPECT_EQ(1, attr_number("initstate"));
 }
 
-TEST_F(device, keeps_the_header_that_mkswap_writes)
+TEST_F_TIMEOUT(device, keeps_the_header_that_mkswap_writes, TEST_SECONDS)
 {
 	struct header *header = self->page;
 	void *copy;
@@ -280,7 +280,7 @@ TEST_F(device, keeps_the_header_that_mkswap_writes)
 	free(copy);
 }
 
-TEST_F(device, is_not_swapped_on_without_a_signature)
+TEST_F_TIMEOUT(device, is_not_swapped_on_without_a_signature, TEST_SECONDS)
 {
 	memset(self->page, 0, page_size);
 	ASSERT_EQ(page_size, pwrite(self->fd, self->page, page_size, 0));
@@ -293,7 +293,7 @@ enum header_change {
 	BAD_VERSION, TOO_LONG, EMPTY, BAD_PAGES, HIBERNATION_IMAGE, NR_HEADER_CHANGES
 };
 
-TEST_F(device, refuses_a_header_that_does_not_fit)
+TEST_F_TIMEOUT(device, refuses_a_header_that_does_not_fit, TEST_SECONDS)
 {
 	struct header *header;
 	char before[page_size];
@@ -333,7 +333,7 @@ TEST_F(device, refuses_a_header_that_does_not_fit)
 	}
 }
 
-TEST_F(device, reads_as_zeros_and_cannot_be_written)
+TEST_F_TIMEOUT(device, reads_as_zeros_and_cannot_be_written, TEST_SECONDS)
 {
 	const off_t offsets[] = { page_size, 5 * page_size, DISKSIZE - page_size };
 	long long invalid_io = stat_of("invalid_io");
@@ -381,7 +381,7 @@ static const struct {
 	{ "reset", "\n", EINVAL },
 };
 
-TEST_F(device, refuses_values_that_make_no_sense_and_says_so)
+TEST_F_TIMEOUT(device, refuses_values_that_make_no_sense_and_says_so, TEST_SECONDS)
 {
 	int log = log_open();
 	int i;
@@ -403,7 +403,7 @@ TEST_F(device, refuses_values_that_make_no_sense_and_says_so)
 	close(log);
 }
 
-TEST_F(device, takes_sizes_with_suffixes_and_percent)
+TEST_F_TIMEOUT(device, takes_sizes_with_suffixes_and_percent, TEST_SECONDS)
 {
 	const long long ram = attr_number("disksize");	/* the default */
 
@@ -425,7 +425,7 @@ TEST_F(device, takes_sizes_with_suffixes_and_percent)
 	EXPECT_EQ(0, attr_number("mem_limit"));
 }
 
-TEST_F(device, is_busy_while_swapped_on_and_new_after_reset)
+TEST_F_TIMEOUT(device, is_busy_while_swapped_on_and_new_after_reset, TEST_SECONDS)
 {
 	const long long size = attr_number("disksize");
 
@@ -450,7 +450,7 @@ TEST_F(device, is_busy_while_swapped_on_and_new_after_reset)
 	EXPECT_EQ(0, attr_write("disksize", "128M"));
 }
 
-TEST_F(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why)
+TEST_F_TIMEOUT(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why, TEST_SECONDS)
 {
 	int log = log_open();
 
@@ -464,7 +464,7 @@ TEST_F(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why)
 	close(log);
 }
 
-TEST_F(device, is_not_hibernated_to)
+TEST_F_TIMEOUT(device, is_not_hibernated_to, TEST_SECONDS)
 {
 	int log = log_open();
 
