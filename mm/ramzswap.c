@@ -77,7 +77,7 @@ static u64 default_disksize;
 static unsigned long ramzswap_max_pages(void)
 {
 	/* The swap header has 32 bits for the last page. */
-	return min(swapfile_maximum_size, (unsigned long)U32_MAX);
+	return min_t(unsigned long, swapfile_maximum_size, U32_MAX);
 }
 
 /*
@@ -237,8 +237,13 @@ static int ramzswap_prepare_write(struct folio *folio, int why)
 	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
 	struct ramzswap *rz = swap_to_ramzswap(si);
 
-	if (rz->backing && !ramzswap_backing_prepare(rz->backing, folio))
+	if (rz->backing && !ramzswap_backing_prepare(rz->backing, folio)) {
+		/* zswap has failed, but the device has not. */
+		if (why && why != -ENODEV)
+			ramzswap_count(&rz->share, RAMZSWAP_FAILED_WRITES,
+				       -folio_nr_pages(folio));
 		return 0;
+	}
 	ramzswap_note_refusal(rz, si, why);
 	return -ENOSPC;
 }
@@ -822,7 +827,7 @@ free_device:
 	return err;
 }
 
-static unsigned int __init num_devices(void)
+static unsigned int __init wanted_devices(void)
 {
 	unsigned int nr;
 
@@ -849,7 +854,7 @@ static void __init set_default_disksize(void)
 
 static int __init ramzswap_init(void)
 {
-	unsigned int i, nr = num_devices();
+	unsigned int i, nr = wanted_devices();
 	int err, major;
 
 	BUILD_BUG_ON(sizeof(union swap_header) > PAGE_SIZE);

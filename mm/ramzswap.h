@@ -136,6 +136,7 @@ static inline void ramzswap_release(struct ramzswap_share *share, unsigned int b
  * @share: the device's, or NULL
  *
  * Context: Any.
+ * Return: whether it has; a device without a limit never has.
  */
 static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 {

@@ -23,6 +23,9 @@
  *
  * Block 0 is not used.  It says "none" in the table, and on the device it keeps
  * what tells others what the device is for.
+ *
+ * A regular file is activated as a swap file would be: its file system tells
+ * where its blocks are, and leaves them there and alone until it is closed.
  */
 
 #define pr_fmt(fmt) "ramzswap: " fmt
@@ -33,6 +36,8 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
+#include <linux/pagemap.h>
+#include <linux/rbtree.h>
 #include <linux/slab.h>
 #include <linux/swap_ops.h>
 #include <linux/swapops.h>
@@ -55,9 +60,19 @@ struct ramzswap_chunk {
 	unsigned int nr;	/* how many are not 0 */
 };
 
+/* Adjacent blocks that are adjacent on the disk as well */
+struct ramzswap_extent {
+	unsigned long first;
+	sector_t sector;
+};
+
 /**
  * struct ramzswap_backing - a backing device
  * @file: holds it open exclusively
+ * @sis: the swap file, NULL for a block device.  It is in nobody's list; it is
+ *	what file systems know
+ * @extents: where the blocks are, in the order of the blocks
+ * @nr_extents: their number
  * @bdev: where the I/O goes
  * @nr_blocks: its size, with block 0
  * @pool: where chunks' memory is from
@@ -76,6 +91,9 @@ struct ramzswap_chunk {
  */
 struct ramzswap_backing {
 	struct file *file;
+	struct swap_info_struct *sis;
+	struct ramzswap_extent *extents;
+	unsigned int nr_extents;
 	struct block_device *bdev;
 	unsigned long nr_blocks;
 	mempool_t *pool;
@@ -322,6 +340,7 @@ out:
  * @b: the backing device
  *
  * Context: Any.
+ * Return: whether there are.
  */
 bool ramzswap_backing_has_room(struct ramzswap_backing *b)
 {
@@ -330,9 +349,22 @@ bool ramzswap_backing_has_room(struct ramzswap_backing *b)
 
 /* === I/O ================================================================= */
 
-static sector_t block_sector(unsigned long block)
+static sector_t block_sector(struct ramzswap_backing *b, unsigned long block)
 {
-	return (sector_t)block << PAGE_SECTORS_SHIFT;
+	unsigned int low = 0, high = b->nr_extents;
+	const struct ramzswap_extent *e;
+
+	/* The last extent that does not begin after the block */
+	while (high - low > 1) {
+		unsigned int mid = low + (high - low) / 2;
+
+		if (b->extents[mid].first <= block)
+			low = mid;
+		else
+			high = mid;
+	}
+	e = &b->extents[low];
+	return e->sector + ((sector_t)(block - e->first) << PAGE_SECTORS_SHIFT);
 }
 
 static struct ramzswap *sio_to_ramzswap(struct swap_iocb *sio)
@@ -397,19 +429,27 @@ static void end_read(struct bio *bio)
 	swap_read_end(sio, failed);
 }
 
-/* Return: how many pages of a folio from @slot on are in adjacent blocks. */
+/*
+ * Return: how many pages of a folio from @slot on are in adjacent sectors, 0 if
+ * it has no block; @sector is the first.
+ */
 static unsigned int run_length(struct ramzswap_backing *b, unsigned long slot,
-			       unsigned int max, unsigned long *block)
+			       unsigned int max, sector_t *sector)
 {
+	unsigned long block = slot_block(b, slot);
 	unsigned int nr = 1;
 
-	*block = slot_block(b, slot);
-	while (nr < max && *block && slot_block(b, slot + nr) == *block + nr)
+	if (!block)
+		return 0;
+	*sector = block_sector(b, block);
+	while (nr < max && slot_block(b, slot + nr) == block + nr &&
+	       block_sector(b, block + nr) ==
+	       *sector + ((sector_t)nr << PAGE_SECTORS_SHIFT))
 		nr++;
-	return *block ? nr : 0;
+	return nr;
 }
 
-/* A folio in pieces, which only happens when the device is nearly full. */
+/* A folio in pieces, when the device is nearly full, or a file in pieces. */
 static bool io_in_pieces(struct ramzswap *rz, struct folio *folio, blk_opf_t opf)
 {
 	unsigned long slot = swp_offset(folio->swap);
@@ -418,20 +458,20 @@ static bool io_in_pieces(struct ramzswap *rz, struct folio *folio, blk_opf_t opf
 	bool good = true;
 
 	while (done < nr_pages) {
-		unsigned long block;
 		struct bio_vec bvec;
-		struct bio bio;
+		sector_t sector;
 		unsigned int nr;
+		struct bio bio;
 		int err;
 
-		nr = run_length(b, slot + done, nr_pages - done, &block);
+		nr = run_length(b, slot + done, nr_pages - done, &sector);
 		if (!nr)
 			return false;
 		bvec_set_folio(&bvec, folio, (size_t)nr << PAGE_SHIFT,
 			       (size_t)done << PAGE_SHIFT);
 		bio_init(&bio, b->bdev, &bvec, 1, opf);
 		bio.bi_iter.bi_size = bvec.bv_len;
-		bio.bi_iter.bi_sector = block_sector(block);
+		bio.bi_iter.bi_sector = sector;
 		err = submit_bio_wait(&bio);
 		bio_uninit(&bio);
 
@@ -452,14 +492,14 @@ static bool io_in_pieces(struct ramzswap *rz, struct folio *folio, blk_opf_t opf
 	return good;
 }
 
-static void submit(struct ramzswap *rz, struct swap_iocb *sio, unsigned long block,
+static void submit(struct ramzswap *rz, struct swap_iocb *sio, sector_t sector,
 		   blk_opf_t opf, bio_end_io_t *end_io)
 {
 	struct bio *bio = &sio->bio;
 
 	bio_init(bio, rz->backing->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
 	bio->bi_iter.bi_size = sio->len;
-	bio->bi_iter.bi_sector = block_sector(block);
+	bio->bi_iter.bi_sector = sector;
 	bio->bi_end_io = end_io;
 	submit_bio(bio);
 }
@@ -474,14 +514,15 @@ static void submit(struct ramzswap *rz, struct swap_iocb *sio, unsigned long blo
 void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = swp_offset(folio->swap), block;
+	unsigned long slot = swp_offset(folio->swap);
 	unsigned int nr = folio_nr_pages(folio);
+	sector_t sector;
 	bool good;
 
 	VM_WARN_ON_ONCE(sio->nr_bvecs != 1);
 
-	if (run_length(rz->backing, slot, nr, &block) == nr) {
-		submit(rz, sio, block, REQ_OP_WRITE | REQ_SWAP, end_write);
+	if (run_length(rz->backing, slot, nr, &sector) == nr) {
+		submit(rz, sio, sector, REQ_OP_WRITE | REQ_SWAP, end_write);
 		return;
 	}
 	good = io_in_pieces(rz, folio, REQ_OP_WRITE | REQ_SWAP);
@@ -502,8 +543,9 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = swp_offset(folio->swap), block;
+	unsigned long slot = swp_offset(folio->swap);
 	unsigned int i, nr = folio_nr_pages(folio);
+	sector_t sector;
 
 	VM_WARN_ON_ONCE(sio->nr_bvecs != 1);
 
@@ -511,8 +553,8 @@ bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 		if (!slot_block(rz->backing, slot + i))
 			return false;
 
-	if (run_length(rz->backing, slot, nr, &block) == nr)
-		submit(rz, sio, block, REQ_OP_READ, end_read);
+	if (run_length(rz->backing, slot, nr, &sector) == nr)
+		submit(rz, sio, sector, REQ_OP_READ, end_read);
 	else
 		swap_read_end(sio, !io_in_pieces(rz, folio, REQ_OP_READ));
 	return true;
@@ -557,6 +599,105 @@ static const char *bdev_fault(struct block_device *bdev)
 	return NULL;
 }
 
+static int one_extent(struct ramzswap_backing *b)
+{
+	b->extents = kvcalloc(1, sizeof(*b->extents), GFP_KERNEL);
+	b->nr_extents = 1;
+	return b->extents ? 0 : -ENOMEM;
+}
+
+static int copy_extents(struct ramzswap_backing *b)
+{
+	struct swap_extent *se;
+	unsigned int nr = 0;
+	struct rb_node *rb;
+
+	for (rb = rb_first(&b->sis->swap_extent_root); rb; rb = rb_next(rb))
+		nr++;
+	b->extents = kvcalloc(nr, sizeof(*b->extents), GFP_KERNEL);
+	if (!b->extents)
+		return -ENOMEM;
+	for (rb = rb_first(&b->sis->swap_extent_root); rb; rb = rb_next(rb)) {
+		struct ramzswap_extent *e = &b->extents[b->nr_extents++];
+
+		se = rb_entry(rb, struct swap_extent, rb_node);
+		e->first = se->start_page;
+		e->sector = se->start_block << PAGE_SECTORS_SHIFT;
+	}
+	return 0;
+}
+
+/* What swapon does with a file; the file system says in the log what is wrong. */
+static int activate_file(struct ramzswap_backing *b, const char *path,
+			 const char **why)
+{
+	struct inode *inode = b->file->f_mapping->host;
+	struct swap_info_struct *sis;
+	sector_t span;
+	int err;
+
+	*why = "out of memory";
+	sis = kzalloc_obj(*sis);
+	if (!sis)
+		return -ENOMEM;
+	sis->swap_extent_root = RB_ROOT;
+	sis->max = min_t(u64, i_size_read(inode) >> PAGE_SHIFT, U32_MAX);
+	b->sis = sis;
+
+	*why = "it is too small";
+	if (sis->max < 2)
+		return -EINVAL;
+	*why = "its file system does not take swap files";
+	err = claim_swapfile(sis, inode);
+	if (err)
+		return err;
+
+	inode_lock(inode);
+	err = check_swapfile(b->file, path);
+	if (err) {
+		*why = "it is a swap file already, or cannot be one";
+		goto unlock;
+	}
+	*why = "it cannot be a swap file, as it has holes for example";
+	err = setup_swap_extents(sis, b->file, &span);
+	if (err < 0)
+		goto unlock;
+	err = -EINVAL;
+	if (sis->ops != &swap_bdev_ops || !sis->bdev) {
+		*why = "its file system does not tell where its blocks are";
+		goto unlock;
+	}
+	/* Whoever has it open or mapped: what they have written is not for us. */
+	inode->i_flags |= S_SWAPFILE;
+	*why = "what was written to it does not get to the disk";
+	err = inode_drain_writes(inode);
+	if (err)
+		inode->i_flags &= ~S_SWAPFILE;
+unlock:
+	inode_unlock(inode);
+	if (err)
+		return err;
+
+	b->bdev = sis->bdev;
+	b->nr_blocks = sis->max;
+	*why = "out of memory";
+	return copy_extents(b);
+}
+
+static void deactivate_file(struct ramzswap_backing *b)
+{
+	struct inode *inode = b->file->f_mapping->host;
+
+	destroy_swap_extents(b->sis, b->file);
+	/* It is set by us if it has got to that. */
+	if (b->bdev) {
+		inode_lock(inode);
+		inode->i_flags &= ~S_SWAPFILE;
+		inode_unlock(inode);
+	}
+	kfree(b->sis);
+}
+
 static int alloc_blocks(struct ramzswap_backing *b)
 {
 	unsigned long groups = DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP);
@@ -579,7 +720,8 @@ static int alloc_blocks(struct ramzswap_backing *b)
  * @path: its path, opened as the caller
  * @why: set to what is wrong with it
  *
- * What is on it will be overwritten, but for the first block.
+ * It is a block device or a regular file.  What is on it will be overwritten,
+ * but for the first block.
  *
  * Context: May sleep.
  * Return: the backing device or an ERR_PTR.
@@ -604,16 +746,23 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 		goto fail;
 	}
 	inode = b->file->f_mapping->host;
-	if (!S_ISBLK(inode->i_mode)) {
-		*why = "not a block device";
+	if (S_ISBLK(inode->i_mode)) {
+		b->bdev = I_BDEV(inode);
+		b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
+		*why = "out of memory";
+		err = one_extent(b);
+	} else if (S_ISREG(inode->i_mode)) {
+		err = activate_file(b, path, why);
+	} else {
+		*why = "neither a block device nor a file";
 		err = -ENOTBLK;
-		goto fail;
 	}
-	b->bdev = I_BDEV(inode);
+	if (err)
+		goto fail;
+	err = -EINVAL;
 	*why = bdev_fault(b->bdev);
 	if (*why)
 		goto fail;
-	b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
 
 	*why = "out of memory";
 	err = alloc_blocks(b);
@@ -637,8 +786,11 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	if (!b)
 		return;
 	WARN_ON_ONCE(b->nr_used);
+	if (b->sis)
+		deactivate_file(b);
 	if (b->file)
 		filp_close(b->file, NULL);
+	kvfree(b->extents);
 	mempool_destroy(b->pool);
 	kvfree(b->chunks);
 	kvfree(b->group_used);
@@ -649,6 +801,8 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 /**
  * ramzswap_backing_file() - what a backing device was opened as
  * @b: the backing device
+ *
+ * Return: the file.  It is the backing device's.
  */
 struct file *ramzswap_backing_file(struct ramzswap_backing *b)
 {
@@ -682,7 +836,8 @@ void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 	usage->meta_bytes = sizeof(*b) + CHUNK_RESERVE * PAGE_SIZE +
 		BITS_TO_LONGS(b->nr_blocks) * sizeof(long) +
 		DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP) * sizeof(*b->group_used) +
-		b->nr_chunks * sizeof(*b->chunks);
+		b->nr_chunks * sizeof(*b->chunks) +
+		b->nr_extents * sizeof(*b->extents);
 	for (i = 0; i < b->nr_chunks; i++)
 		if (READ_ONCE(b->chunks[i].block))
 			usage->meta_bytes += PAGE_SIZE;

@@ -34,6 +34,7 @@ DEFINE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
  * The CPUs are not stopped for it: the sum may miss what is on its way.
  *
  * Context: Any.
+ * Return: the sum.
  */
 unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
 			   enum ramzswap_counter counter)
