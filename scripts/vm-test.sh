@@ -18,7 +18,7 @@ disks=()
 selftests=$(kernel_source "$kernel")/tools/testing/selftests
 cmdline='TEST_SECONDS=300 ramzswap.num_devices=2' limit=1200
 case $kernel in
-*debug | kcsan) cmdline='TEST_SECONDS=900 ramzswap.num_devices=2' limit=3600 ;;
+*debug | kcsan) cmdline='TEST_SECONDS=1500 ramzswap.num_devices=2' limit=4000 ;;
 esac
 
 # Compiles a target of the tree's selftests, statically, and lists its programs for the guest; with
