@@ -21,10 +21,21 @@ case $kernel in
 *debug | kcsan) cmdline='TEST_SECONDS=1500 ramzswap.num_devices=2' limit=4000 ;;
 esac
 
+# What a program of the tests is called with.
+arguments() {
+	case $kernel:$1 in
+	*:real_pages) echo ' -f /dev/disk/pages' ;;
+	# To fill all memory takes an emulated debug kernel minutes; the other ways to run out of it remain.
+	*debug:device | kcsan:device)
+		echo ' -V in_a_pool_that_takes_all_memory -V for_all_of_memory_does_not_compress'
+		;;
+	esac
+}
+
 # Compiles a target of the tree's selftests, statically, and lists its programs for the guest; with
 # PROGRAMs only these. add_target TARGET [PROGRAM]...
 add_target() {
-	local target=$1 dir=$jobs/$1 programs=("${@:2}")
+	local target=$1 dir=$jobs/$1 programs=("${@:2}") program
 	local make=(make -s -C "$selftests/$1" OUTPUT="$dir" LDFLAGS=-static)
 
 	mkdir -p "$dir"
@@ -37,7 +48,9 @@ add_target() {
 		mapfile -t programs < <("${make[@]}" COLLECTION=x emit_tests | sed -n 's/^x://p')
 		[ ${#programs[@]} -gt 0 ] || die "$selftests/$target has no tests"
 	fi
-	printf "$target %s\n" "${programs[@]}" >>"$jobs/tests"
+	for program in "${programs[@]}"; do
+		echo "$target $program$(arguments "$program")"
+	done >>"$jobs/tests"
 }
 
 # TAP between run-tests' "@begin" and "@end" lines, to results. A program that says nothing, stops early
@@ -101,15 +114,7 @@ base*) ;;
 	# Pages of redis, Python and a compiler, recorded as they run, over and over.
 	"$TOP/scripts/bench/record.sh" >&2
 	cat "$BUILD"/pages/{redis,python,compiler}.pages >"$jobs.pages"
-	sed -i 's|^ramzswap real_pages$|& -f /dev/disk/pages|' "$jobs/tests"
 	disks=(-d "pages=$jobs.pages")
-	# To fill all memory takes an emulated debug kernel minutes; the other ways to run out of it remain.
-	case $kernel in
-	*debug | kcsan)
-		sed -i 's|^ramzswap device$|& -V in_a_pool_that_takes_all_memory -V for_all_of_memory_does_not_compress|' \
-			"$jobs/tests"
-		;;
-	esac
 	base=$LOGS/test-base.results
 	build_kernel base
 	[ "$base" -nt "$(kernel_image base)" ] || {

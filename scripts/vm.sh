@@ -101,7 +101,7 @@ pid=''
 # kernel. Only before init, where no test can have caused it, and only once, is that a reason to start anew.
 if [ -z "${VM_AGAIN:-}" ] && [ ! -s "$log" ] && grep -q 'Oops: int3' "$klog"; then
 	echo "the emulator executed an instruction that is not there any more; starting the guest again" >&2
-	VM_AGAIN=yes "$0" "${args[@]}" || exit
+	VM_AGAIN=yes "$0" "${args[@]}"
 	exit
 fi
 if [ "$status" = 124 ] || [ "$status" = 137 ]; then
