@@ -191,9 +191,12 @@ VM_SPLAT=100		# the kernel complained in its log
 VM_DIED=101		# the machine stopped without saying how the program ended
 VM_TIMEOUT=124		# it did not stop in time
 
-# What a kernel writes to its log only when something is broken. Nothing is excepted: what
-# memory_failure() says of an injected error ("Memory failure: ...") does not match.
+# What a kernel writes to its log only when something is broken. What memory_failure() says of an injected
+# error ("Memory failure: ...") does not match. The one exception is below.
 SPLATS='BUG:|WARNING:|KASAN:|Oops|Call Trace|Kernel panic|general protection|[Bb]ad page|UBSAN:'
 SPLATS+='|possible (circular|recursive) locking|inconsistent lock state|suspicious RCU usage'
 SPLATS+='|sleeping function called|scheduling while atomic|rcu: INFO|blocked for more than'
 SPLATS+='|soft lockup|unreferenced object|list_(add|del) corruption|refcount_t:|stack guard page'
+# test_zswap has half of all memory kept free from one moment to the next, and then waits for memory. On a busy
+# host that can take the 10 s after which the kernel says so.
+SLOW_HOST='/ test_zswap: page allocation stall for /,/<\/TASK>/'
