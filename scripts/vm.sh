@@ -1,13 +1,15 @@
 #!/bin/bash
 # Boot a kernel in QEMU, run a program in it, and return its exit status.
 #
-#   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-d NAME=IMAGE]... [-t SECONDS] [-n NAME]
-#         [-I] [-P PLUGIN] PROGRAM [FILE...]
+#   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
+#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-P PLUGIN] PROGRAM [FILE...]
 #   vm.sh -i ...		the same machine with a prompt, and only FILEs
 #
 # KERNEL: a name as in lib.sh (default: series), or the path of a bzImage.
 # PROGRAM, FILEs and directories are in the guest's /job; NAME=VALUE in CMDLINE is in its environment.
-# SWAP_MIB: an ordinary swap disk of that size, already in use. IMAGE: a read-only disk, /dev/disk/NAME.
+# SWAP_MIB: an ordinary swap disk of that size, already in use. IMAGE: a disk, /dev/disk/NAME, read-only with
+# -d, written to with -w.
+# -x: the power goes when TEXT is a line of the guest's output. That is what is expected then: status 0.
 # -I: one CPU, and a clock that counts instructions: a nanosecond in the guest is one, however long it took.
 # PLUGIN: a plugin of QEMU, with its arguments.
 # The guest's output goes to stdout and to build/logs/NAME.log, the kernel's to build/logs/NAME.kernel.log.
@@ -18,16 +20,18 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 args=("$@")
-kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() icount='' plugin=''
-while getopts k:m:c:s:d:t:n:P:iI opt; do
+kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' plugin=''
+while getopts k:m:c:s:d:w:t:n:x:P:iI opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	m) memory=$OPTARG ;;
 	c) cmdline=$OPTARG ;;
 	s) swap=$OPTARG ;;
-	d) disks+=("$OPTARG") ;;
+	d) disks+=("$OPTARG,readonly=on") ;;
+	w) disks+=("$OPTARG") ;;
 	t) limit=$OPTARG ;;
 	n) name=$OPTARG ;;
+	x) cut=$OPTARG ;;
 	i) interactive=on ;;
 	I) icount=on ;;
 	P) plugin=$OPTARG ;;
@@ -87,7 +91,7 @@ if [ "$swap" -gt 0 ]; then
 	disk swap "file=$work/swap,cache=unsafe"
 fi
 for d in "${disks[@]}"; do
-	disk "${d%%=*}" "file=${d#*=},readonly=on"
+	disk "${d%%=*}" "file=${d#*=}"
 done
 
 if [ -n "$interactive" ]; then
@@ -95,9 +99,15 @@ if [ -n "$interactive" ]; then
 	exit
 fi
 status=0
-timeout -k 5 "$limit" "${qemu[@]}" </dev/null &
+timeout -k 5 "$limit" "${qemu[@]}" -pidfile "$work/qemu.pid" </dev/null &
 pid=$!
-wait "$pid" || status=$?
+was_cut=''
+while [ -n "$cut" ] && [ -z "$was_cut" ] && kill -0 "$pid" 2>/dev/null; do
+	sleep 0.1
+	! grep -qsxF -e "$cut" "$log" || was_cut=yes
+done
+[ -z "$was_cut" ] || kill -KILL "$(cat "$work/qemu.pid")"
+{ wait "$pid" || status=$?; } 2>/dev/null	# bash need not tell that it was killed
 pid=''
 
 # Once in a while an emulated CPU executes an int3 that another one has long replaced while it patched the
@@ -107,7 +117,7 @@ if [ -z "${VM_AGAIN:-}" ] && [ ! -s "$log" ] && grep -q 'Oops: int3' "$klog"; th
 	VM_AGAIN=yes "$0" "${args[@]}"
 	exit
 fi
-if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+if [ -z "$was_cut" ] && { [ "$status" = 124 ] || [ "$status" = 137 ]; }; then
 	echo "error: the guest was still busy after $limit s; its last words are in $log and $klog" >&2
 	exit "$VM_TIMEOUT"
 fi
@@ -120,6 +130,7 @@ if sed "${SLOW_HOST}d" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
 	echo "error: the kernel complains (taint ${taint:-unknown}); all it said is in $klog" >&2
 	exit "$VM_SPLAT"
 fi
+[ -z "$was_cut" ] || exit 0
 if [ -z "$code" ]; then
 	echo "error: the guest died without a word (QEMU's status: $status); the end of $klog:" >&2
 	tail -n 15 "$klog" >&2
