@@ -14,6 +14,7 @@ steps=(
 	'kunit'
 	'patches-build'
 	'vm-test series'
+	'power-cut'
 	'vm-test debug'
 )
 [ $# = 0 ] || steps=("$@")
