@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check run shell test bench bench-zbud clean distclean
+.PHONY: help tree export check run shell test bench bench-zbud profile clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
@@ -8,6 +8,7 @@ help:
 	@echo 'make test       everything that CI runs'
 	@echo 'make bench      measure the series against the unpatched base, then what bench-zbud does'
 	@echo 'make bench-zbud measure zbud beside zsmalloc, both in one kernel'
+	@echo 'make profile    count the instructions of a swapped page, function by function'
 	@echo
 	@echo 'make tree       make build/linux: the base in git, the series as commits on top'
 	@echo '                (LINUX=/path/to/linux.git: a worktree of your own clone at tag v7.3)'
@@ -17,7 +18,7 @@ help:
 
 tree:
 	@scripts/base.sh
-check export run shell test bench bench-zbud clean:
+check export run shell test bench bench-zbud profile clean:
 	@scripts/$@.sh
 distclean:
 	@scripts/clean.sh --all

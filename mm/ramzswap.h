@@ -36,6 +36,7 @@ struct swap_iocb;
  * @RAMZSWAP_COMPR_BYTES: size of the compressed data that is now in the cache
  * @RAMZSWAP_STORED: pages now in the cache
  * @RAMZSWAP_INCOMPRESSIBLE: those of them that are stored as they were
+ * @RAMZSWAP_SPANS: what says where they are, see zswap_span_bytes()
  * @RAMZSWAP_NR_COUNTERS: how many counters there are
  */
 enum ramzswap_counter {
@@ -48,6 +49,7 @@ enum ramzswap_counter {
 	RAMZSWAP_COMPR_BYTES,
 	RAMZSWAP_STORED,
 	RAMZSWAP_INCOMPRESSIBLE,
+	RAMZSWAP_SPANS,
 	RAMZSWAP_NR_COUNTERS,
 };
 
@@ -259,7 +261,7 @@ static inline struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *
  * @incompressible_pages: those of them that are stored as they were
  * @pool_pages: pages that the compressed data occupies
  * @max_pool_pages: pages that it may occupy
- * @meta_bytes: memory for the entries and for the pools' own needs
+ * @meta_bytes: memory for the pools' own needs
  */
 struct zswap_usage {
 	unsigned long stored_pages;
@@ -271,7 +273,7 @@ struct zswap_usage {
 
 void zswap_get_usage(struct zswap_usage *usage);
 size_t zswap_tree_bytes(int type);
-size_t zswap_entry_bytes(void);
+size_t zswap_span_bytes(void);
 bool zswap_has_room(void);
 unsigned int zswap_accept_percent(void);
 

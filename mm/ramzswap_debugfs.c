@@ -135,6 +135,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	show(m, "orig_data_size", (u64)usage.stored_pages << PAGE_SHIFT);
 	show(m, "compr_data_size", counter_sum(RAMZSWAP_COMPR_BYTES));
 	show(m, "mem_used_total", ((u64)usage.pool_pages << PAGE_SHIFT) +
+				  counter_sum(RAMZSWAP_SPANS) * zswap_span_bytes() +
 				  usage.meta_bytes + tree_bytes);
 	return 0;
 }
@@ -196,8 +197,9 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	show(m, "orig_data_size", (u64)stored << PAGE_SHIFT);
 	show(m, "compr_data_size", compr_bytes);
 	show(m, "mem_used_total", ((u64)pool_pages << PAGE_SHIFT) +
-				  (u64)stored * zswap_entry_bytes() + tree_bytes +
-				  backing.meta_bytes);
+				  ramzswap_sum(counters, RAMZSWAP_SPANS) *
+				  zswap_span_bytes() +
+				  tree_bytes + backing.meta_bytes);
 	show(m, "bdev_num_reads", backing.reads);
 	show(m, "bdev_num_writes", backing.writes);
 	show(m, "backing_blocks_total", backing.total);

@@ -41,9 +41,9 @@
  * object, the word has the place of the first part, and both parts begin with
  * the address of the word.
  *
- * **Pins.**  A reader pins the page, or both pages, of the object.  The objects of a pinned page
- * stay where they are; others may be freed from it, or added where that moves
- * nothing.  Pins are counted, and their holder may sleep.
+ * **Pins.**  A reader pins the page, or both pages, of the object.  The objects
+ * of a pinned page stay where they are; others may be freed from it, or added
+ * where that moves nothing.  Pins are counted, and their holder may sleep.
  *
  * **Migration.**  A page that is not pinned can be migrated: its objects keep
  * their slots, and their owners' words get the new frame number.  While a page
@@ -68,6 +68,7 @@
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
 #include <linux/cpumask.h>
+#include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/list.h>
 #include <linux/migrate.h>
@@ -103,16 +104,16 @@
 #endif
 
 /* Enough for the CPUs of a large machine to stay out of each other's way. */
-#define ZBUD_SHARDS_PER_CPU	4
+#define ZBUD_SHARDS_PER_CPU	2
 #define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
 #define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
 /*
- * Shards that a CPU allocates from: its own, and as many of the next one's.
- * More would only be looked at in vain when the pool is full.
+ * Shards that a CPU allocates from, beginning with any: its own, and as many of
+ * the next one's.  More would only be looked at in vain when the pool is full.
  */
-#define ZBUD_SHARDS_SEARCHED	8U
+#define ZBUD_SHARDS_SEARCHED	4U
 
 /*
  * Compaction starts when more than one part in 8 of a shard is free, and ends
@@ -343,6 +344,7 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 
 /* === Buckets ============================================================= */
 
+/* The slots of a page_whole() say nothing, but it has no free chunks either. */
 static inline unsigned int page_bucket(const struct page *page)
 {
 	return page_has_slot(page) ? page_free_chunks(page) : 0;
@@ -360,6 +362,17 @@ static void bucket_add(struct zbud_shard *shard, struct page *page)
 	WRITE_ONCE(shard->nr_free, shard->nr_free + bucket);
 }
 
+/* The largest bucket that has pages, or 0. */
+static inline unsigned int largest_bucket(const struct zbud_shard *shard)
+{
+	unsigned int i = BITS_TO_LONGS(ZBUD_CHUNKS);
+
+	while (i--)
+		if (shard->bitmap[i])
+			return i * BITS_PER_LONG + __fls(shard->bitmap[i]);
+	return 0;
+}
+
 /* To be called with the bucket that the page was added to. */
 static void bucket_del(struct zbud_shard *shard, struct page *page,
 		       unsigned int bucket)
@@ -371,6 +384,22 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 	WRITE_ONCE(shard->nr_free, shard->nr_free - bucket);
 	if (list_empty(&shard->buckets[bucket]))
 		__clear_bit(bucket, shard->bitmap);
+}
+
+/* As bucket_del() and bucket_add() one after the other. */
+static void bucket_move(struct zbud_shard *shard, struct page *page,
+			unsigned int from)
+	__must_hold(&shard->lock)
+{
+	unsigned int to = page_bucket(page);
+
+	if (page_isolated(page))
+		return;
+	list_move(&page->zbud_list, &shard->buckets[to]);
+	if (list_empty(&shard->buckets[from]))
+		__clear_bit(from, shard->bitmap);
+	__set_bit(to, shard->bitmap);
+	WRITE_ONCE(shard->nr_free, shard->nr_free + to - from);
 }
 
 static void shard_add_page(struct zbud_shard *shard, struct page *page)
@@ -405,9 +434,8 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 			int slot = make_room(page, chunks);
 
 			if (slot >= 0) {
-				bucket_del(shard, page, bucket);
 				occupy(page, slot, chunks, run);
-				bucket_add(shard, page);
+				bucket_move(shard, page, bucket);
 				return true;
 			}
 			if (!--tries)
@@ -427,30 +455,37 @@ static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *ru
 {
 	unsigned int chunks = run_chunks(run);
 	struct page *page = run->page;
+	unsigned int bucket = page_bucket(page);
 
-	bucket_del(shard, page, page_bucket(page));
 	page_add_free_chunks(page, chunks);
 	if (page_free_chunks(page) == ZBUD_CHUNKS) {
+		bucket_del(shard, page, bucket);
 		shard_remove_page(shard, page);
 		return page;
 	}
 	page->zbud_slots[run->slot] = slot_make_hole(chunks);
-	bucket_add(shard, page);
+	bucket_move(shard, page, bucket);
 	return NULL;
 }
 
-/* Make a run, or two, the object of @handle. */
-static void set_object(const struct zbud_object *obj, unsigned long *handle)
+/* Make a run, or two, the object of @handle, with @len bytes of data. */
+static void set_object(const struct zbud_object *obj, unsigned long *handle,
+		       const void *src, size_t len)
 {
 	const struct zbud_run *parts = obj->parts;
 	unsigned long owner = (unsigned long)handle;
+	size_t part;
 
+	part = min(len, part_room(obj, 0));
+	memcpy_to_page(parts[0].page, part_offset(obj, 0), src, part);
 	if (obj->nr_parts == 1) {
 		write_header(&parts[0], 0, owner);
 	} else {
 		write_header(&parts[0], 0, owner | ZBUD_FIRST_PART);
 		write_header(&parts[0], 1, make_handle(&parts[1]));
 		write_header(&parts[1], 0, owner | ZBUD_SECOND_PART);
+		memcpy_to_page(parts[1].page, part_offset(obj, 1), src + part,
+			       len - part);
 	}
 	WRITE_ONCE(*handle, make_handle(&parts[0]));
 }
@@ -464,11 +499,9 @@ static inline unsigned int bucket_below(const struct zbud_shard *shard,
 	return bucket < chunks ? bucket : 0;
 }
 
-/* May it be that two pages have room for an object of @chunks? */
-static inline bool may_split(const struct zbud_shard *shard, unsigned int chunks)
+/* May two pages have room for @chunks, if the emptiest is in this bucket? */
+static inline bool may_split(unsigned int bucket, unsigned int chunks)
 {
-	unsigned int bucket = bucket_below(shard, chunks);
-
 	return bucket >= ZBUD_MIN_FIRST_PART && 2 * bucket >= chunks;
 }
 
@@ -481,46 +514,23 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 			  unsigned int chunks, struct zbud_object *obj)
 	__must_hold(&shard->lock)
 {
-	unsigned int bucket;
+	unsigned int bucket = bucket_below(shard, chunks);
 
-	if (!may_split(shard, chunks))
+	if (!may_split(bucket, chunks))
 		return false;
-	bucket = bucket_below(shard, chunks);
+	/* Do not rearrange one page in vain if there is no other. */
+	chunks = size_to_chunks(size + 2 * ZBUD_HEADER_SIZE - chunks_to_bytes(bucket));
+	if (list_is_singular(&shard->buckets[bucket]) &&
+	    bucket_below(shard, bucket) < chunks)
+		return false;
+
 	if (!take_run(shard, bucket, &obj->parts[0]))
 		return false;
-
 	obj->nr_parts = 2;
-	chunks = size_to_chunks(size - part_room(obj, 0));
 	if (take_run(shard, chunks, &obj->parts[1]))
 		return true;
 	drop_run(shard, &obj->parts[0]);
 	return false;
-}
-
-/* Allocate from the pages that the shard has. */
-static bool alloc_from_shard(struct zbud_shard *shard, size_t size, bool split,
-			     unsigned long *handle)
-{
-	unsigned int chunks = size_to_chunks(size);
-	struct zbud_object obj;
-
-	/* Only a peek: if it is wrong, that costs a little space or time. */
-	if (data_race(split ? !may_split(shard, chunks) :
-		      find_next_bit(shard->bitmap, ZBUD_CHUNKS, chunks) >=
-		      ZBUD_CHUNKS))
-		return false;
-
-	guard(spinlock)(&shard->lock);
-	if (split) {
-		if (!take_two_runs(shard, size, chunks, &obj))
-			return false;
-	} else {
-		obj.nr_parts = 1;
-		if (!take_run(shard, chunks, &obj.parts[0]))
-			return false;
-	}
-	set_object(&obj, handle);
-	return true;
 }
 
 /* === Pages of a pool ===================================================== */
@@ -530,26 +540,6 @@ static struct page *get_page_from_buddy(gfp_t gfp, int nid)
 	KUNIT_STATIC_STUB_REDIRECT(get_page_from_buddy, gfp, nid);
 
 	return alloc_pages_node(nid, gfp, 0);
-}
-
-static struct page *new_pool_page(struct zbud_pool *pool, unsigned int home,
-				  gfp_t gfp, int nid)
-{
-	struct zbud_shard *shard;
-	struct page *page;
-
-	page = get_page_from_buddy(gfp, nid);
-	if (!page)
-		return NULL;
-
-	__folio_set_zbud(page_folio(page));
-	page_add_free_chunks(page, ZBUD_CHUNKS);
-	shard = pool_shard(pool, home + page_to_pfn(page) % ZBUD_SHARDS_SEARCHED);
-	WRITE_ONCE(page->zbud_shard, shard);
-	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
-
-	inc_zone_page_state(page, NR_ZSPAGES);
-	return page;
 }
 
 /*
@@ -769,24 +759,6 @@ static bool shard_wants_compaction(struct zbud_shard *shard)
 	return shard->nr_free > shard->gave_up;
 }
 
-/* Copy the data in @from to the parts of @to, which have room for it. */
-static void copy_data(const struct zbud_object *to, const struct zbud_run *from)
-{
-	const struct zbud_object whole = { .nr_parts = 1, .parts = { *from } };
-	size_t offset = part_offset(&whole, 0);
-	size_t left = part_room(&whole, 0);
-	unsigned int i;
-
-	for (i = 0; i < to->nr_parts; i++) {
-		size_t part = min(left, part_room(to, i));
-
-		memcpy_page(to->parts[i].page, part_offset(to, i),
-			    from->page, offset, part);
-		offset += part;
-		left -= part;
-	}
-}
-
 /*
  * Move an object, or a part of one, to another page of the shard.  The page it
  * is in is in no bucket, and so is not found.
@@ -808,8 +780,12 @@ static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	} else if (!(header & ZBUD_PART_MASK) &&
 		   take_two_runs(shard, chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE,
 				 chunks, &to)) {
-		copy_data(&to, run);
-		set_object(&to, header_owner(header));
+		void *addr = kmap_local_page(run->page);
+
+		set_object(&to, header_owner(header),
+			   addr + chunks_to_bytes(run->start) + ZBUD_HEADER_SIZE,
+			   chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE);
+		kunmap_local(addr);
 	} else {
 		return false;
 	}
@@ -923,57 +899,112 @@ static unsigned long shrinker_scan(struct shrinker *shrinker,
 	return done ?: SHRINK_STOP;
 }
 
+/* === Storing ============================================================= */
+
+/* What zbud_store() is to store. */
+struct zbud_data {
+	const void *src;
+	size_t size;
+	unsigned int chunks;	/* if it is not split */
+	unsigned long *handle;
+};
+
+/* Store in the pages that the shard has. */
+static bool store_in_shard(struct zbud_shard *shard, const struct zbud_data *data,
+			   bool split)
+{
+	struct zbud_object obj;
+
+	obj.nr_parts = 1;
+	guard(spinlock)(&shard->lock);
+	if (split ? !take_two_runs(shard, data->size, data->chunks, &obj) :
+		    !take_run(shard, data->chunks, &obj.parts[0]))
+		return false;
+	set_object(&obj, data->handle, data->src, data->size);
+	return true;
+}
+
+static int store_in_new_page(struct zbud_pool *pool, unsigned int home,
+			     const struct zbud_data *data, gfp_t gfp, int nid)
+{
+	struct page *page = get_page_from_buddy(gfp, nid);
+	struct zbud_shard *shard;
+	struct zbud_object obj;
+
+	if (!page)
+		return -ENOMEM;
+
+	__folio_set_zbud(page_folio(page));
+	page_add_free_chunks(page, ZBUD_CHUNKS);
+	shard = pool_shard(pool, home + page_to_pfn(page) % ZBUD_SHARDS_SEARCHED);
+	WRITE_ONCE(page->zbud_shard, shard);
+	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
+	inc_zone_page_state(page, NR_ZSPAGES);
+
+	obj.nr_parts = 1;
+	occupy(page, 0, data->chunks, &obj.parts[0]);
+	set_object(&obj, data->handle, data->src, data->size);
+	guard(spinlock)(&shard->lock);
+	shard_add_page(shard, page);
+	page_set_movable(page);
+	return 0;
+}
+
 /* === Interface =========================================================== */
 
 /**
- * zbud_alloc() - allocate an object
+ * zbud_store() - store an object
  * @pool: the pool
- * @size: bytes that the object needs, 1 to PAGE_SIZE
+ * @src: what to store
+ * @size: bytes of it, 1 to PAGE_SIZE
  * @gfp: how to get a page if none in the pool has room
  * @nid: the node that such a page should come from, or NUMA_NO_NODE
  * @handle: where to keep the handle.  The word belongs to zbud until the
  *	object is freed, and must stay where it is.
  *
- * The object's contents are undefined until zbud_write().
- *
  * Context: Sleeps if @gfp lets it.  Takes a shard lock, so not from interrupts.
  * Return: 0, -EINVAL if @size is 0, or -ENOMEM if @size is more than a page or
  * there was no memory.
  */
-int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
-	       unsigned long *handle)
+int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
+	       int nid, unsigned long *handle)
 {
+	struct zbud_data data = {
+		.src = src,
+		.size = size,
+		.chunks = size_to_chunks(size),
+		.handle = handle,
+	};
 	unsigned int home = raw_smp_processor_id() * ZBUD_SHARDS_PER_CPU;
-	unsigned int i, chunks, searched;
+	/* Any, so that none is always full while others have all the room. */
+	unsigned int first = hash_ptr(handle, const_ilog2(ZBUD_SHARDS_SEARCHED));
+	unsigned long may_split_in = 0;
+	unsigned int i, searched;
 	struct zbud_shard *shard;
-	struct zbud_object obj = { .nr_parts = 1 };
-	struct page *page;
 
 	if (!size)
 		return -EINVAL;
 	if (size > PAGE_SIZE)
 		return -ENOMEM;
 
-	chunks = size_to_chunks(size);
-	searched = chunks < ZBUD_CHUNKS ?
+	searched = data.chunks < ZBUD_CHUNKS ?
 		   min(pool->nr_shards, ZBUD_SHARDS_SEARCHED) : 0;
-	for (i = 0; i < 2 * searched; i++) {
-		shard = pool_shard(pool, home + (i & (searched - 1)));
-		if (alloc_from_shard(shard, size, i >= searched, handle))
+	for (i = 0; i < searched; i++) {
+		unsigned int bucket;
+
+		shard = pool_shard(pool, home + (i ^ first));
+		/* Only a peek: if it is wrong, that costs a little space or time. */
+		bucket = data_race(largest_bucket(shard));
+		if (bucket >= data.chunks && store_in_shard(shard, &data, false))
 			return 0;
+		if (may_split(bucket, data.chunks))
+			may_split_in |= BIT(i);
 	}
+	for_each_set_bit(i, &may_split_in, searched)
+		if (store_in_shard(pool_shard(pool, home + (i ^ first)), &data, true))
+			return 0;
 
-	page = new_pool_page(pool, home, gfp, nid);
-	if (!page)
-		return -ENOMEM;
-
-	shard = page->zbud_shard;
-	guard(spinlock)(&shard->lock);
-	occupy(page, 0, chunks, &obj.parts[0]);
-	set_object(&obj, handle);
-	shard_add_page(shard, page);
-	page_set_movable(page);
-	return 0;
+	return store_in_new_page(pool, home, &data, gfp, nid);
 }
 
 /**
@@ -1015,47 +1046,12 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 }
 
 /**
- * zbud_write() - write an object
- * @pool: the pool
- * @handle: the object's handle
- * @src: what to write
- * @len: bytes to write, not more than were allocated
- *
- * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
- * Return: 0, or -EIO if there is no such object; then nothing was written.
- */
-int zbud_write(struct zbud_pool *pool, unsigned long *handle,
-	       const void *src, size_t len)
-{
-	struct zbud_shard *shard;
-	struct zbud_object obj;
-	unsigned long word;
-	unsigned int i;
-
-	shard = lock_object(pool, handle, &word);
-	if (!find_object(shard, handle, word, &obj) ||
-	    WARN_ON_ONCE(len > object_room(&obj))) {
-		spin_unlock(&shard->lock);
-		return -EIO;
-	}
-	for (i = 0; i < obj.nr_parts; i++) {
-		size_t part = min(len, part_room(&obj, i));
-
-		memcpy_to_page(obj.parts[i].page, part_offset(&obj, i), src, part);
-		src += part;
-		len -= part;
-	}
-	spin_unlock(&shard->lock);
-	return 0;
-}
-
-/**
  * zbud_read_begin() - get at an object's data
  * @pool: the pool
  * @handle: the object's handle
  * @sg: ZBUD_SG_ENTRIES entries, which are made a list of one or two that
  *	cover the data
- * @len: bytes to read, not more than were allocated
+ * @len: bytes to read, not more than were stored
  *
  * Pins the object until zbud_read_end().  It must not be freed meanwhile.
  *

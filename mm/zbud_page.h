@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/mmdebug.h>
 #include <linux/string.h>
+#include <linux/unaligned.h>
 #include <linux/wordpart.h>
 #include <linux/zbud.h>
 
@@ -163,20 +164,17 @@ static inline bool page_whole(const struct page *page)
 }
 
 /*
- * The slots are looked at a word at a time: of the bytes of a word, the ones
- * that come first in memory, and the number of the last that is not 0.
+ * The slots are looked at a word at a time.  Of either word, the lowest byte is
+ * the slot that comes first.
  */
-#ifdef __BIG_ENDIAN
-#define FIRST_BYTES(nr)		~(~0UL >> (8 * (nr)))
-#define LAST_BYTE(word)		(sizeof(long) - 1 - __ffs(word) / 8)
-#else
-#define FIRST_BYTES(nr)		((1UL << (8 * (nr))) - 1)
-#define LAST_BYTE(word)		(__fls(word) / 8)
-#endif
+#define ZBUD_WORD_SLOTS		sizeof(unsigned long)
 
-static inline const unsigned long *slot_words(const struct page *page)
+static inline unsigned long slot_word(const struct page *page, unsigned int nr)
 {
-	return (const unsigned long *)page->zbud_slots;
+	const u8 *slots = &page->zbud_slots[nr * ZBUD_WORD_SLOTS];
+
+	return IS_ENABLED(CONFIG_64BIT) ? get_unaligned_le64(slots) :
+					  get_unaligned_le32(slots);
 }
 
 /* The sum of slot_chunks() of all slots in a word, which is 128 at the most. */
@@ -186,45 +184,46 @@ static inline unsigned int word_chunks(unsigned long word)
 	return (word * REPEAT_BYTE(0x01)) >> (BITS_PER_LONG - 8);
 }
 
+/*
+ * A bit for each slot of a word.  The product with a number that has every
+ * seventh bit set puts bit 7 of each byte next to that of the byte before it.
+ */
+static inline unsigned int word_used(unsigned long word)
+{
+	const unsigned long every_seventh = (~0UL / 0x7f) >> ZBUD_WORD_SLOTS;
+
+	word &= REPEAT_BYTE(ZBUD_SLOT_USED);
+	return (word * every_seventh) >> (BITS_PER_LONG - ZBUD_WORD_SLOTS);
+}
+
+/* A bit for each slot that has an object. */
+static inline unsigned int used_slots(const struct page *page)
+{
+	if (page_whole(page))
+		return BIT(0);
+	return word_used(slot_word(page, 0)) |
+	       word_used(slot_word(page, 1)) << ZBUD_WORD_SLOTS;
+}
+
 static inline bool page_has_slot(const struct page *page)
 {
-	const unsigned long *words = slot_words(page);
-
-	return !page_whole(page) &&
-	       (words[0] & words[1] & REPEAT_BYTE(ZBUD_SLOT_USED)) !=
-	       REPEAT_BYTE(ZBUD_SLOT_USED);
+	return (slot_word(page, 0) & slot_word(page, 1) &
+		REPEAT_BYTE(ZBUD_SLOT_USED)) != REPEAT_BYTE(ZBUD_SLOT_USED);
 }
 
 /* First chunk of what is in @slot. */
 static inline unsigned int slot_start(const struct page *page, unsigned int slot)
 {
-	const unsigned long *words = slot_words(page);
-	unsigned int start = 0;
+	unsigned int start = 0, nr = 0;
 
-	if (slot >= sizeof(*words)) {
-		start = word_chunks(*words++);
-		slot -= sizeof(*words);
+	if (slot > ZBUD_WORD_SLOTS) {
+		start = word_chunks(slot_word(page, nr++));
+		slot -= ZBUD_WORD_SLOTS;
 	}
 	if (slot)
-		start += word_chunks(*words & FIRST_BYTES(slot));
+		start += word_chunks(slot_word(page, nr) &
+				     ~0UL >> (BITS_PER_LONG - 8 * slot));
 	return start;
-}
-
-/* The slot behind that of the last object. */
-static inline unsigned int page_end_slot(const struct page *page)
-{
-	const unsigned long *words = slot_words(page);
-	unsigned int i;
-
-	if (page_whole(page))
-		return 1;
-	for (i = 2; i--; ) {
-		unsigned long used = words[i] & REPEAT_BYTE(ZBUD_SLOT_USED);
-
-		if (used)
-			return i * sizeof(*words) + LAST_BYTE(used) + 1;
-	}
-	return 0;
 }
 
 /*
@@ -249,137 +248,118 @@ static inline unsigned int run_chunks(const struct zbud_run *run)
 }
 
 /* The first run in or behind the slot, with NULL for a page if there is none. */
-static inline struct zbud_run find_run(struct zbud_run run)
+static inline struct zbud_run find_run(struct page *page, unsigned int slot)
 {
-	unsigned int end = page_end_slot(run.page);
+	unsigned int used = used_slots(page) >> slot;
 
-	while (run.slot < end && !slot_used(run.page->zbud_slots[run.slot])) {
-		run.start += run_chunks(&run);
-		run.slot++;
-	}
-	if (run.slot >= end)
-		run.page = NULL;
-	return run;
+	if (!used)
+		return (struct zbud_run){};
+	slot += __ffs(used);
+	return (struct zbud_run){ page, slot, slot_start(page, slot) };
 }
 
 /* All runs of a page, while its slots keep their lengths. */
 static inline struct zbud_run first_run(struct page *page)
 {
-	return find_run((struct zbud_run){ .page = page });
+	return find_run(page, 0);
 }
 
 static inline struct zbud_run next_run(struct zbud_run run)
 {
-	run.start += run_chunks(&run);
-	run.slot++;
-	return find_run(run);
+	return find_run(run.page, run.slot + 1);
 }
 
 /* === Room in a page ====================================================== */
 
+static void move_chunks(struct page *page, unsigned int to, unsigned int from,
+			unsigned int chunks)
+{
+	void *addr = kmap_local_page(page);
+
+	memmove(addr + chunks_to_bytes(to), addr + chunks_to_bytes(from),
+		chunks_to_bytes(chunks));
+	kunmap_local(addr);
+}
+
 /*
- * Move the objects of a page together, but for @room chunks that are left
- * free for @slot.  All other free space comes to lie behind the last object.
+ * Move the objects of a page together, but for @room chunks in front of what
+ * is behind @slot: the first of the last free slots that lie between objects
+ * or behind them.  All other free space comes to lie behind the last object.
  * The page must not be pinned.  Objects keep their slots, and so their order.
  */
 static void rearrange(struct page *page, unsigned int slot, unsigned int room)
 {
 	u8 *slots = page->zbud_slots;
-	u8 from[ZBUD_SLOTS], to[ZBUD_SLOTS];
-	unsigned int start = 0, target = 0;
-	void *addr;
-	int i;
+	unsigned int used = used_slots(page), i = ffz(used);
+	unsigned int start = slot_start(page, i), target = start;
 
 	VM_WARN_ON_ONCE_PAGE(page_pinned(page), page);
 
-	for (i = 0; i < ZBUD_SLOTS; i++) {
-		from[i] = start;
-		to[i] = target;
-		start += slot_chunks(slots[i]);
-		if (slot_used(slots[i]))
-			target += slot_chunks(slots[i]);
-		else
-			slots[i] = 0;
-		if (i == slot) {
-			slots[i] = slot_make_hole(room);
-			target += room;
-		}
-	}
-	VM_WARN_ON_ONCE_PAGE(target > ZBUD_CHUNKS, page);
+	/* In front of the slot, where there is nothing but to move down. */
+	for (; i < slot; i++) {
+		unsigned int chunks = slot_chunks(slots[i]);
 
-	/*
-	 * First those that move down, from the bottom, then those that move
-	 * up, from the top: then each finds its place empty.
-	 */
-	addr = kmap_local_page(page);
-	for (i = 0; i < ZBUD_SLOTS; i++)
-		if (slot_used(slots[i]) && to[i] < from[i])
-			memmove(addr + chunks_to_bytes(to[i]),
-				addr + chunks_to_bytes(from[i]),
-				chunks_to_bytes(slot_chunks(slots[i])));
-	for (i = ZBUD_SLOTS - 1; i >= 0; i--)
-		if (slot_used(slots[i]) && to[i] > from[i])
-			memmove(addr + chunks_to_bytes(to[i]),
-				addr + chunks_to_bytes(from[i]),
-				chunks_to_bytes(slot_chunks(slots[i])));
-	kunmap_local(addr);
+		if (!slot_used(slots[i])) {
+			slots[i] = 0;
+		} else {
+			if (target < start)
+				move_chunks(page, target, start, chunks);
+			target += chunks;
+		}
+		start += chunks;
+	}
+
+	/* Behind it, the objects have no gaps, and stay together. */
+	if (!(used >> slot))
+		return;
+	for (; !slot_used(slots[i]); i++) {
+		start += slots[i];
+		slots[i] = 0;
+	}
+	if (target + room != start)
+		move_chunks(page, target + room, start,
+			    slot_start(page, ZBUD_SLOTS) - target);
 }
 
 /*
  * Find a slot with room for an object of @chunks, of which the page has enough
- * free.  The smallest gap that will do is taken, as it is if possible, else
- * after moving the objects together.  A gap is a run of free slots: with two
- * of them, the second can say how much of it is left over; behind the last
- * object nobody needs to.
+ * free: behind the last object, or else in the first gap that will do, or else
+ * after moving the objects together.  As objects are put where little is left
+ * over, there is hardly ever a choice between gaps.  A gap is a run of free
+ * slots: with two of them, the second can say how much of it is left over;
+ * behind the last object nobody needs to.
  *
  * Return: the slot, or -1 if the objects would have to move but are pinned.
  */
 static int make_room(struct page *page, unsigned int chunks)
 {
 	u8 *slots = page->zbud_slots;
-	unsigned int i = 0, start = 0, best_gap = UINT_MAX, best_end = 0;
-	int best = -1, last = page_end_slot(page);
+	unsigned int used = used_slots(page), end = fls(used);
+	unsigned int free = ~used & (BIT(end) - 1);
+	unsigned int i, gap, slot = end;
 
-	/* All free space is behind the last object, as in a page being filled. */
-	if (last < ZBUD_SLOTS &&
-	    slot_start(page, last) + page_free_chunks(page) == ZBUD_CHUNKS)
-		return last;
+	if (end < ZBUD_SLOTS && slot_start(page, end) + chunks <= ZBUD_CHUNKS)
+		return end;
 
-	while (i < ZBUD_SLOTS) {
-		unsigned int first = i, gap = 0;
-
-		if (slot_used(slots[i])) {
-			start += slot_chunks(slots[i++]);
+	for (; free; free &= ~0U << i) {
+		slot = __ffs(free);
+		for (i = slot, gap = 0; !slot_used(slots[i]); i++)
+			gap += slots[i];
+		if (gap < chunks || (gap > chunks && i == slot + 1))
 			continue;
-		}
-		while (i < ZBUD_SLOTS && !slot_used(slots[i]))
-			gap += slots[i++];
-		if (i == ZBUD_SLOTS)
-			gap = ZBUD_CHUNKS - start;
-		start += gap;
-		last = first;
-
-		if (gap < chunks || gap >= best_gap)
-			continue;
-		if (gap > chunks && i == first + 1 && i < ZBUD_SLOTS)
-			continue;
-		best = first;
-		best_gap = gap;
-		best_end = i;
-	}
-
-	if (best >= 0) {
-		memset(&slots[best], 0, best_end - best);
-		if (best_end < ZBUD_SLOTS && best_gap > chunks)
-			slots[best + 1] = slot_make_hole(best_gap - chunks);
-		return best;
+		while (--i > slot)
+			slots[i] = 0;
+		if (gap > chunks)
+			slots[slot + 1] = slot_make_hole(gap - chunks);
+		return slot;
 	}
 
 	if (page_pinned(page))
 		return -1;
-
-	rearrange(page, last, chunks);
-	return last;
+	if (end < ZBUD_SLOTS)
+		slot = end;
+	rearrange(page, slot, chunks);
+	return slot;
 }
 
 /* A run for @chunks in @slot, where make_room() has made room for it. */

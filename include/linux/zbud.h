@@ -27,12 +27,10 @@ struct zbud_pool;
 struct zbud_pool *zbud_create_pool(void);
 void zbud_destroy_pool(struct zbud_pool *pool);
 
-int zbud_alloc(struct zbud_pool *pool, size_t size, gfp_t gfp, int nid,
-	       unsigned long *handle);
+int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
+	       int nid, unsigned long *handle);
 void zbud_free(struct zbud_pool *pool, unsigned long *handle);
 
-int zbud_write(struct zbud_pool *pool, unsigned long *handle,
-	       const void *src, size_t len);
 int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len);
 void zbud_read_end(struct zbud_pool *pool, unsigned long *handle);

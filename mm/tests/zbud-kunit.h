@@ -74,20 +74,20 @@ static size_t churn_size(struct rnd_state *rnd)
 	}
 }
 
-/* Allocate and write an object with contents that its seed tells. */
+/* Store an object with contents that its seed tells. */
 static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
 		 size_t size, u32 seed)
 {
 	int err;
 
-	err = zbud_alloc(pool, size, ZBUD_TEST_GFP, NUMA_NO_NODE, &obj->handle);
+	fill(buf, size, seed);
+	err = zbud_store(pool, buf, size, ZBUD_TEST_GFP, NUMA_NO_NODE, &obj->handle);
 	if (err)
 		return err;
 
 	obj->size = size;
 	obj->seed = seed;
-	fill(buf, size, seed);
-	return zbud_write(pool, &obj->handle, buf, size);
+	return 0;
 }
 
 /* Is what a list has the same as what a buffer has? */
@@ -164,7 +164,7 @@ static void size_zero_is_invalid(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	unsigned long handle = 0;
 
-	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, 0, ZBUD_TEST_GFP,
+	KUNIT_EXPECT_EQ(test, zbud_store(t->pool, t->buf, 0, ZBUD_TEST_GFP,
 					 NUMA_NO_NODE, &handle), -EINVAL);
 	KUNIT_EXPECT_EQ(test, handle, 0);
 }
@@ -174,9 +174,9 @@ static void size_above_a_page_is_no_memory(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	unsigned long handle = 0;
 
-	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, PAGE_SIZE + 1, ZBUD_TEST_GFP,
+	KUNIT_EXPECT_EQ(test, zbud_store(t->pool, t->buf, PAGE_SIZE + 1, ZBUD_TEST_GFP,
 					 NUMA_NO_NODE, &handle), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, zbud_alloc(t->pool, SIZE_MAX, ZBUD_TEST_GFP,
+	KUNIT_EXPECT_EQ(test, zbud_store(t->pool, t->buf, SIZE_MAX, ZBUD_TEST_GFP,
 					 NUMA_NO_NODE, &handle), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, handle, 0);
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
@@ -414,8 +414,6 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
 						      sg, 100), -EIO);
-		KUNIT_EXPECT_EQ(test, zbud_write(t->pool, &objs[0].handle,
-						 t->buf, 100), -EIO);
 		zbud_free(t->pool, &objs[0].handle);
 	}
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);

@@ -97,9 +97,7 @@ static void zbud_bench_destroy(void *pool)
 static int zbud_bench_store(void *pool, unsigned long *handle, const void *src,
 			    size_t len)
 {
-	int err = zbud_alloc(pool, len, BENCH_GFP, numa_node_id(), handle);
-
-	return err ?: zbud_write(pool, handle, src, len);
+	return zbud_store(pool, src, len, BENCH_GFP, numa_node_id(), handle);
 }
 
 static int zbud_bench_read_begin(void *pool, unsigned long *handle,

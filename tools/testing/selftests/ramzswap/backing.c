@@ -15,59 +15,20 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
-#define DEVICE		"ramzswap0"
-#define DEVICE_PATH	"/dev/" DEVICE
-#define SYSFS		"/sys/block/" DEVICE "/"
 #define NR_PAGES	(16 * MIB / page_size)
-#define PRIO		1000
 #define SMALL_BYTES	(4 * MIB)
 
 static const char *skip_reason;
-
-static long long stat_of(const char *name)
-{
-	return device_stat(DEVICE, name);
-}
-
-static int attr_write(const char *attr, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), SYSFS "%s", attr);
-	return file_write(path, value) ? 0 : errno;
-}
-
-static bool device_on(void)
-{
-	return swap_enable(DEVICE_PATH, PRIO);
-}
-
-static void defaults(void)
-{
-	file_write(ZSWAP_PARAM "enabled", "Y");
-	file_write(ZSWAP_PARAM "max_pool_percent", "90");
-	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
-	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
-}
 
 /* zswap takes nothing any more. */
 static bool zswap_closed(void)
 {
 	return file_write(ZSWAP_PARAM "max_pool_percent", "0");
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /* A rule of the block layer's error injection, see Documentation/block/ */
@@ -79,40 +40,10 @@ static bool inject(const char *disk, const char *rule)
 	return file_write(path, rule);
 }
 
-/*
- * The swap area that was in use before lends its disk: the first block, and so
- * the area's header, is not written.
- */
-static struct swap_area lent[8];
-static int nr_lent;
-
-static bool borrow(char *path, size_t size)
+/* Have the device alone, and a disk for it with room for what the tests swap out. */
+static bool borrow_disk(char *path, size_t size)
 {
-	/* @size is that of a swap_area's path. */
-	int i;
-
-	path[0] = '\0';
-	nr_lent = swap_areas(lent, ARRAY_SIZE(lent));
-	for (i = 0; i < nr_lent; i++) {
-		if (!strcmp(lent[i].path, DEVICE_PATH))
-			continue;
-		if (swapoff(lent[i].path))
-			return false;
-		if (!path[0] && !strncmp(lent[i].path, "/dev/", 5) &&
-		    lent[i].size >= 2 * NR_PAGES * page_size)
-			memcpy(path, lent[i].path, size);
-	}
-	return path[0];
-}
-
-static void give_back(void)
-{
-	int i;
-
-	for (i = 0; i < nr_lent; i++)
-		if (strcmp(lent[i].path, DEVICE_PATH))
-			swap_enable(lent[i].path, lent[i].prio);
-	nr_lent = 0;
+	return other_swap_off() && other_swap_disk(path, size, 2 * NR_PAGES * page_size);
 }
 
 /* Pages of the test itself that go with it */
@@ -152,12 +83,12 @@ FIXTURE_SETUP(backing)
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	ASSERT_EQ(0, attr_write("disksize", "256M"));
 	test_stay_resident();
-	if (!borrow(self->path, sizeof(self->path)))
-		SKIP(give_back(); return, "no swap disk to borrow");
+	if (!borrow_disk(self->path, sizeof(self->path)))
+		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	self->disk = self->path + strlen("/dev/");
 	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
 	    !memcg_enter(self->memcg))
-		SKIP(give_back(); return, "there is no cgroup2 with a memory controller");
+		SKIP(other_swap_on(); return, "there is no cgroup2 with a memory controller");
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 51));
@@ -172,13 +103,13 @@ FIXTURE_TEARDOWN(backing)
 		return;
 	inject(self->disk, "removeall");
 	region_unmap(&self->r);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	/* Nothing is left of what was swapped out. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
-	give_back();
+	other_swap_on();
 	*strrchr(self->memcg, '/') = '\0';
 	EXPECT_TRUE(memcg_enter(self->memcg));
 	strcat(self->memcg, "/ramzswap-test");
@@ -324,7 +255,7 @@ TEST_F_TIMEOUT(backing, gives_everything_back_at_swapoff, TEST_SECONDS)
 	EXPECT_EQ(0, pages_swapped(self->r.mem, NR_PAGES));
 	EXPECT_EQ(0, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	defaults();
+	zswap_defaults();
 	ASSERT_TRUE(device_on());
 }
 
@@ -336,7 +267,7 @@ TEST_F_TIMEOUT(backing, never_reads_what_is_out_of_date, TEST_SECONDS)
 
 	for (round = 0; round < 4; round++) {
 		if (round % 2)
-			defaults();
+			zswap_defaults();
 		else
 			ASSERT_TRUE(zswap_closed());
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
@@ -454,13 +385,13 @@ TEST_F_TIMEOUT(backing, gives_a_signal_for_what_cannot_be_read, TEST_SECONDS)
 
 TEST_F_TIMEOUT(backing, holds_while_processes_come_and_go, TEST_SECONDS)
 {
-	const double end = now() + 10;
+	const double end = seconds_now() + 10;
 	int status, round = 0;
 	pid_t pids[3];
 	int i;
 
 	file_write(ZSWAP_PARAM "shrinker_enabled", "Y");
-	while (now() < end || round < 4) {
+	while (seconds_now() < end || round < 4) {
 		/* Now to the one, now to the other */
 		file_write(ZSWAP_PARAM "max_pool_percent", round++ % 2 ? "90" : "0");
 		for (i = 0; i < ARRAY_SIZE(pids); i++) {
@@ -512,7 +443,7 @@ FIXTURE_SETUP(small)
 	self->zram = zram_create(SMALL_BYTES);
 	if (self->zram < 0)
 		SKIP(return, "no zram device could be made");
-	borrow(path, sizeof(path));
+	other_swap_off();
 	snprintf(path, sizeof(path), "/dev/zram%d", self->zram);
 	ASSERT_EQ(0, attr_write("backing_dev", path));
 	ASSERT_TRUE(device_on());
@@ -526,12 +457,12 @@ FIXTURE_TEARDOWN(small)
 	if (!self->ready)
 		return;
 	region_unmap(&self->r);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	zram_remove(self->zram);
-	give_back();
+	other_swap_on();
 }
 
 TEST_F_TIMEOUT(small, has_the_rest_stay_in_memory, TEST_SECONDS)
@@ -549,7 +480,7 @@ TEST_F_TIMEOUT(small, has_the_rest_stay_in_memory, TEST_SECONDS)
 	region_write_all(&self->r);
 	region_page_out(&self->r);
 	EXPECT_EQ(blocks, stat_of("backing_blocks_used"));
-	defaults();
+	zswap_defaults();
 	usleep(300000);
 	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
 	EXPECT_LE(NR_PAGES - blocks - 64, stat_of("pages_stored"));
@@ -632,7 +563,7 @@ static bool make_file(const char *path)
 
 FIXTURE_SETUP(file)
 {
-	char dev[32], command[128], unused[64];
+	char dev[32], command[128];
 
 	self->zram = -1;
 	if (skip_reason)
@@ -650,7 +581,7 @@ FIXTURE_SETUP(file)
 		SKIP(zram_remove(self->zram); return, "no file system could be made");
 	self->mounted = true;
 	snprintf(self->path, sizeof(self->path), "%s/file", self->dir);
-	borrow(unused, sizeof(unused));
+	other_swap_off();
 	ASSERT_TRUE(make_file(self->path));
 }
 
@@ -658,7 +589,7 @@ FIXTURE_TEARDOWN(file)
 {
 	if (!self->mounted)
 		return;
-	defaults();
+	zswap_defaults();
 	swapoff(DEVICE_PATH);
 	EXPECT_EQ(0, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
@@ -666,7 +597,7 @@ FIXTURE_TEARDOWN(file)
 	EXPECT_EQ(0, umount(self->dir));
 	rmdir(self->dir);
 	zram_remove(self->zram);
-	give_back();
+	other_swap_on();
 	if (self->in_memcg) {
 		*strrchr(self->memcg, '/') = '\0';
 		EXPECT_TRUE(memcg_enter(self->memcg));
@@ -776,7 +707,7 @@ TEST(backing_device_is_refused_with_a_reason)
 	nr = swap_areas(areas, ARRAY_SIZE(areas));
 	if (nr)
 		EXPECT_EQ(EBUSY, attr_write("backing_dev", areas[0].path));
-	ASSERT_TRUE(file_read(SYSFS "backing_dev", path, sizeof(path)));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", path, sizeof(path)));
 	EXPECT_STREQ("none\n", path);
 	EXPECT_EQ(0, attr_write("backing_dev", "none"));
 }
@@ -789,11 +720,11 @@ TEST(backing_device_is_held_and_given_back)
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
 	ASSERT_EQ(0, attr_write("reset", "1"));
-	if (!borrow(path, sizeof(path)))
-		SKIP(give_back(); return, "no swap disk to borrow");
+	if (!borrow_disk(path, sizeof(path)))
+		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	snprintf(name, sizeof(name), "%s\n", path);
 	ASSERT_EQ(0, attr_write("backing_dev", name));
-	ASSERT_TRUE(file_read(SYSFS "backing_dev", value, sizeof(value)));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", value, sizeof(value)));
 	EXPECT_STREQ(name, value);
 	EXPECT_FALSE(swap_enable(path, -1));
 	EXPECT_EQ(EBUSY, errno);
@@ -805,20 +736,20 @@ TEST(backing_device_is_held_and_given_back)
 	ASSERT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(EBUSY, attr_write("backing_dev", "none"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
-	ASSERT_TRUE(file_read(SYSFS "backing_dev", value, sizeof(value)));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", value, sizeof(value)));
 	EXPECT_STREQ("none\n", value);
 	EXPECT_EQ(0, attr_write("backing_dev", path));
 	EXPECT_EQ(0, attr_write("backing_dev", "none"));
 	fd = open(path, O_RDONLY | O_EXCL);
 	EXPECT_LE(0, fd);
 	close(fd);
-	give_back();
+	other_swap_on();
 }
 
 int main(int argc, char **argv)
 {
 	skip_reason = test_begin();
-	if (!skip_reason && access(SYSFS "backing_dev", F_OK))
+	if (!skip_reason && access(DEVICE_SYSFS "backing_dev", F_OK))
 		skip_reason = "this kernel has no ramzswap device with a backing device";
 	return test_harness_run(argc, argv);
 }

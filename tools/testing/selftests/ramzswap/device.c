@@ -14,18 +14,13 @@
 #include <sys/prctl.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
-#define DEVICE		"ramzswap0"
-#define DEVICE_PATH	"/dev/" DEVICE
-#define SYSFS		"/sys/block/" DEVICE "/"
 #define DISKSIZE	(256 * MIB)
 #define NR_PAGES	(16 * MIB / page_size)
-#define PRIO		1000
 
 /* The swap header; see union swap_header in include/linux/swap.h */
 struct header {
@@ -43,31 +38,12 @@ struct header {
 
 static const char *skip_reason;
 
-static long long stat_of(const char *name)
-{
-	return device_stat(DEVICE, name);
-}
-
-/* Return: 0, or the error that writing gave. */
-static int attr_write(const char *attr, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), SYSFS "%s", attr);
-	return file_write(path, value) ? 0 : errno;
-}
-
 static long long attr_number(const char *attr)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), SYSFS "%s", attr);
+	snprintf(path, sizeof(path), DEVICE_SYSFS "%s", attr);
 	return file_number(path);
-}
-
-static bool device_on(void)
-{
-	return swap_enable(DEVICE_PATH, PRIO);
 }
 
 /* Does the kernel say @text in its log from now on? */
@@ -104,39 +80,6 @@ static bool log_says(int fd, const char *text)
 	return log_look(fd, &text, 1);
 }
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-/* Swap areas other than the device, to have it alone for a while */
-static struct swap_area others[8];
-static int nr_others;
-
-static bool others_off(void)
-{
-	int i;
-
-	nr_others = swap_areas(others, ARRAY_SIZE(others));
-	for (i = 0; i < nr_others; i++)
-		if (strcmp(others[i].path, DEVICE_PATH) && swapoff(others[i].path))
-			return false;
-	return true;
-}
-
-static void others_on(void)
-{
-	int i;
-
-	for (i = 0; i < nr_others; i++)
-		if (strcmp(others[i].path, DEVICE_PATH))
-			swap_enable(others[i].path, others[i].prio);
-	nr_others = 0;
-}
-
 /* What is to happen a moment later */
 static bool soon(bool (*happened)(void))
 {
@@ -158,14 +101,6 @@ static bool counts_as_full(void)
 static bool counts_as_free(void)
 {
 	return meminfo_kb("SwapFree:") > 0;
-}
-
-static void defaults(void)
-{
-	file_write(ZSWAP_PARAM "enabled", "Y");
-	file_write(ZSWAP_PARAM "max_pool_percent", "90");
-	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
-	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
 }
 
 /* === The device as user space sees it ==================================== */
@@ -192,7 +127,7 @@ FIXTURE_TEARDOWN(device)
 		return;
 	close(self->fd);
 	swapoff(DEVICE_PATH);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	free(self->page);
 }
@@ -242,7 +177,7 @@ TEST_F_TIMEOUT(device, is_swapped_on_without_mkswap, TEST_SECONDS)
 			break;
 	ASSERT_GT(nr, i);
 	EXPECT_EQ(attr_number("disksize") - page_size, areas[i].size);
-	EXPECT_EQ(PRIO, areas[i].prio);
+	EXPECT_EQ(DEVICE_PRIO, areas[i].prio);
 	EXPECT_EQ(1, attr_number("initstate"));
 }
 
@@ -459,13 +394,13 @@ TEST_F_TIMEOUT(device, is_not_hibernated_to, TEST_SECONDS)
 		SKIP(return, "this kernel cannot hibernate");
 	ASSERT_LE(0, log);
 	ASSERT_TRUE(device_on());
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	/* Nothing is written, whatever happens: devices are not suspended. */
 	ASSERT_TRUE(file_write("/sys/power/disk", "test_resume"));
 	EXPECT_FALSE(file_write("/sys/power/state", "disk"));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_TRUE(log_says(log, "cannot hibernate to it"));
-	others_on();
+	other_swap_on();
 	close(log);
 }
 
@@ -492,9 +427,9 @@ FIXTURE_TEARDOWN(swap)
 	if (skip_reason)
 		return;
 	region_unmap(&self->r);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
-	others_on();
+	other_swap_on();
 	/* Nothing is left of what was swapped out. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
@@ -625,7 +560,7 @@ TEST_F_TIMEOUT(swap, does_not_age_what_it_has, TEST_SECONDS)
 	long long rejects = zswap_value("reject_reclaim_fail");
 	struct region more;
 
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	stored = stat_of("pages_stored");
 	writes = stat_of("num_writes");
@@ -652,7 +587,7 @@ TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
 	struct region more;
 	long long out;
 
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	ASSERT_EQ(0, attr_write("mem_limit", "2M"));
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_RANDOM, 26));
 	region_write_all(&more);
@@ -681,7 +616,7 @@ TEST_F_TIMEOUT(swap, lives_without_zswap_once_it_is_swapped_on, TEST_SECONDS)
 {
 	struct region more;
 
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_MIXED, 27));
@@ -706,7 +641,7 @@ TEST_F_TIMEOUT(swap, is_not_full_because_a_cgroup_is, TEST_SECONDS)
 
 	if (!memcg_create("ramzswap-device", dir, sizeof(dir)))
 		SKIP(return, "there is no cgroup2 with a memory controller");
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	snprintf(path, sizeof(path), "%s/memory.zswap.max", dir);
 	ASSERT_TRUE(file_write(path, "65536"));
 	pid = fork();
@@ -817,7 +752,7 @@ FIXTURE_SETUP(no_room)
 	ASSERT_TRUE(file_read(PRINTK, self->printk, sizeof(self->printk)));
 	file_write("/proc/self/oom_score_adj", "-1000");
 	test_stay_resident();
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	take_memory_but(HOG_MEMORY, &self->taken, &self->nr_taken);
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 30));
@@ -833,9 +768,9 @@ FIXTURE_TEARDOWN(no_room)
 	if (self->taken != MAP_FAILED)
 		munmap(self->taken, self->nr_taken);
 	region_unmap(&self->r);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
-	others_on();
+	other_swap_on();
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	file_write("/proc/self/oom_score_adj", "0");
 }
@@ -864,12 +799,12 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	ASSERT_LE(0, pid);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		if (!full_since && counts_as_full())
-			full_since = now();
+			full_since = seconds_now();
 		usleep(20000);
-		if (full_since && now() - full_since > OOM_SECONDS)
+		if (full_since && seconds_now() - full_since > OOM_SECONDS)
 			break;
 	}
-	took = full_since ? now() - full_since : 0;
+	took = full_since ? seconds_now() - full_since : 0;
 	if (took > OOM_SECONDS) {
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
@@ -906,9 +841,9 @@ FIXTURE_SETUP(two_devices)
 	ASSERT_EQ(0, attr_write("disksize", "256M"));
 	ASSERT_TRUE(file_write("/sys/block/" SECOND "/reset", "1"));
 	test_stay_resident();
-	ASSERT_TRUE(others_off());
+	ASSERT_TRUE(other_swap_off());
 	ASSERT_TRUE(device_on());
-	ASSERT_TRUE(swap_enable(SECOND_PATH, PRIO - 1));
+	ASSERT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO - 1));
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 40));
 	region_write_all(&self->r);
 }
@@ -918,10 +853,10 @@ FIXTURE_TEARDOWN(two_devices)
 	if (skip_reason || !self->there)
 		return;
 	region_unmap(&self->r);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, swapoff(SECOND_PATH));
-	others_on();
+	other_swap_on();
 	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
 	EXPECT_EQ(0, device_stat(SECOND, "failed_reads"));
 	EXPECT_TRUE(file_write("/sys/block/" SECOND "/reset", "1"));
@@ -972,13 +907,13 @@ static pid_t swapper(int seed)
 
 	if (!pid) {
 		struct region r;
-		double end = now() + STRESS_SECONDS;
+		double end = seconds_now() + STRESS_SECONDS;
 		unsigned long wrong = 0;
 		__u64 random = seed;
 
 		if (!region_map(&r, NR_PAGES / 4, FILL_MIXED, seed))
 			_exit(1);
-		while (now() < end && !wrong) {
+		while (seconds_now() < end && !wrong) {
 			unsigned long first = random_next(&random) % r.nr_pages;
 			unsigned long nr = 1 + random_next(&random) % (r.nr_pages - first);
 
@@ -1017,7 +952,7 @@ FIXTURE_TEARDOWN(stress)
 	if (skip_reason)
 		return;
 	swapoff(DEVICE_PATH);
-	defaults();
+	zswap_defaults();
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
@@ -1025,13 +960,13 @@ FIXTURE_TEARDOWN(stress)
 
 TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
 {
-	double end = now() + STRESS_SECONDS;
+	double end = seconds_now() + STRESS_SECONDS;
 	pid_t pids[4];
 	int i, rounds = 0;
 
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
 		pids[i] = swapper(i + 1);
-	while (now() < end) {
+	while (seconds_now() < end) {
 		EXPECT_TRUE(device_on());
 		usleep(100000 * (rounds % 4));
 		EXPECT_EQ(0, swapoff(DEVICE_PATH));
@@ -1077,7 +1012,7 @@ TEST_F_TIMEOUT(stress, random_writes_to_every_attribute_while_others_swap, TEST_
 int main(int argc, char **argv)
 {
 	skip_reason = test_begin();
-	if (!skip_reason && access(SYSFS, F_OK))
+	if (!skip_reason && access(DEVICE_SYSFS, F_OK))
 		skip_reason = "this kernel has no " DEVICE_PATH;
 	return test_harness_run(argc, argv);
 }

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -31,7 +30,7 @@
 
 static unsigned long seconds = 20, nr_workers = 4, worker_mib = 24;
 static __u64 first_seed;
-static time_t deadline;
+static double deadline;
 
 /* Shared by all processes */
 static struct {
@@ -42,14 +41,6 @@ static struct {
 /* Of the main process's threads */
 static bool stop;
 static unsigned long stats_read, stats_broken, changes, moves;
-
-static time_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
 
 /* === A worker ============================================================ */
 
@@ -135,7 +126,7 @@ static void work(unsigned int id)
 		_exit(WORKER_BROKEN);
 	region_write_all(&r);
 
-	while (now() < deadline) {
+	while (seconds_now() < deadline) {
 		__u64 dice = random_next(&state);
 		unsigned long nr = 1 + dice % MAX_RUN;
 		unsigned long first = (dice >> 16) % (r.nr_pages - nr + 1);
@@ -284,7 +275,7 @@ static bool run_workers(const char *memcg)
 	unsigned int i;
 	int status;
 
-	deadline = now() + seconds;
+	deadline = seconds_now() + seconds;
 	for (i = 0; i < nr_workers; i++) {
 		pids[i] = fork();
 		if (pids[i])

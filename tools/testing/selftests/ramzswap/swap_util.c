@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest.h"
@@ -537,6 +538,15 @@ long long meminfo_kb(const char *name)
 	return file_read("/proc/meminfo", buf, sizeof(buf)) ? named_number(buf, name) : -1;
 }
 
+/* A clock that nobody sets, for deadlines and durations */
+double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 /* A setting that is changed by the tests, and its value before */
 struct setting {
 	const char *path;
@@ -553,6 +563,18 @@ static struct setting settings[] = {
 	{ .path = THP_64K "shmem_enabled" },
 	{ .path = THP_2M "enabled" },
 	{ .path = THP_2M "shmem_enabled" },
+	{ .path = THP "hugepages-16kB/enabled" },
+	{ .path = THP "hugepages-16kB/shmem_enabled" },
+	{ .path = THP "hugepages-32kB/enabled" },
+	{ .path = THP "hugepages-32kB/shmem_enabled" },
+	{ .path = THP "hugepages-128kB/enabled" },
+	{ .path = THP "hugepages-128kB/shmem_enabled" },
+	{ .path = THP "hugepages-256kB/enabled" },
+	{ .path = THP "hugepages-256kB/shmem_enabled" },
+	{ .path = THP "hugepages-512kB/enabled" },
+	{ .path = THP "hugepages-512kB/shmem_enabled" },
+	{ .path = THP "hugepages-1024kB/enabled" },
+	{ .path = THP "hugepages-1024kB/shmem_enabled" },
 	{ .path = "/proc/sys/vm/page-cluster" },
 };
 
@@ -602,12 +624,25 @@ static void test_end(void)
 		zram_remove(own_zram);
 }
 
+/*
+ * zswap as the tests want it: with room for what they store, and with nothing
+ * written out by itself. Return: whether it is enabled.
+ */
+bool zswap_defaults(void)
+{
+	bool enabled = file_write(ZSWAP_PARAM "enabled", "Y");
+
+	file_write(ZSWAP_PARAM "max_pool_percent", "90");
+	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
+	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
+	return enabled;
+}
+
 /**
  * test_begin() - prepare a machine for these tests
  *
- * Enables zswap with room for what the tests store and with nothing written
- * out by itself, and finds or makes a swap area. When the program exits
- * everything is as before.
+ * Enables zswap, see zswap_defaults(), and finds or makes a swap area. When the
+ * program exits everything is as before.
  *
  * Return: NULL, or the reason why the tests have to be skipped.
  */
@@ -628,11 +663,8 @@ const char *test_begin(void)
 	nr_areas_before = swap_areas(areas_before, MAX_AREAS);
 	atexit(test_end);
 
-	if (!file_write(ZSWAP_PARAM "enabled", "Y"))
+	if (!zswap_defaults())
 		return "zswap cannot be enabled";
-	file_write(ZSWAP_PARAM "max_pool_percent", "90");
-	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
-	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
 	/* Readahead would load pages that a test did not ask for. */
 	file_write("/proc/sys/vm/page-cluster", "0");
 	if (access(ZSWAP_DEBUG "stored_pages", F_OK))
@@ -747,6 +779,57 @@ bool swap_format(const char *path)
 	return done;
 }
 
+static struct swap_area other_areas[MAX_AREAS];
+static int nr_other_areas;
+
+/*
+ * Swap off all areas but the ramzswap device, so that it is alone until
+ * other_swap_on(). Return: whether all of them are off.
+ */
+bool other_swap_off(void)
+{
+	int i;
+
+	nr_other_areas = swap_areas(other_areas, MAX_AREAS);
+	for (i = 0; i < nr_other_areas; i++)
+		if (strcmp(other_areas[i].path, DEVICE_PATH) && swapoff(other_areas[i].path))
+			return false;
+	return true;
+}
+
+/*
+ * Find a block device of at least @bytes among the areas that other_swap_off()
+ * has swapped off. Whoever borrows it must not write its first page, which is
+ * the header that other_swap_on() needs. Return: whether there is one; its path
+ * is in @path then, which has the size of a swap_area's or more.
+ */
+bool other_swap_disk(char *path, size_t size, long long bytes)
+{
+	int i;
+
+	for (i = 0; i < nr_other_areas; i++) {
+		const struct swap_area *a = &other_areas[i];
+
+		if (strcmp(a->path, DEVICE_PATH) && !strncmp(a->path, "/dev/", 5) &&
+		    a->size >= bytes) {
+			snprintf(path, size, "%s", a->path);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Swap on again what other_swap_off() has swapped off, if it has. */
+void other_swap_on(void)
+{
+	int i;
+
+	for (i = 0; i < nr_other_areas; i++)
+		if (strcmp(other_areas[i].path, DEVICE_PATH))
+			swap_enable(other_areas[i].path, other_areas[i].prio);
+	nr_other_areas = 0;
+}
+
 static void zram_path(char *path, size_t size, int id, const char *file)
 {
 	snprintf(path, size, "/sys/block/zram%d/%s", id, file);
@@ -853,6 +936,29 @@ void memcg_remove(const char *dir)
 
 	for (i = 0; i < 100 && rmdir(dir) && errno == EBUSY; i++)
 		usleep(10000);
+}
+
+/* === The ramzswap device ================================================= */
+
+/* A field of the device's statistics, -1 if it is not there */
+long long stat_of(const char *name)
+{
+	return device_stat(DEVICE, name);
+}
+
+/* Write to one of the device's attributes. Return: 0, or the error that gave. */
+int attr_write(const char *attr, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), DEVICE_SYSFS "%s", attr);
+	return file_write(path, value) ? 0 : errno;
+}
+
+/* Swap on the device, before all other swap areas. On failure errno says why. */
+bool device_on(void)
+{
+	return swap_enable(DEVICE_PATH, DEVICE_PRIO);
 }
 
 /* === Processes =========================================================== */

@@ -18,8 +18,9 @@
 #define RAMZSWAP_DEBUG		"/sys/kernel/debug/ramzswap/"
 #define RAMZSWAP_STATS		RAMZSWAP_DEBUG "stats"
 #define COMPACT_MEMORY		"/proc/sys/vm/compact_memory"
-#define THP_64K			"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/"
-#define THP_2M			"/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/"
+#define THP			"/sys/kernel/mm/transparent_hugepage/"
+#define THP_64K			THP "hugepages-64kB/"
+#define THP_2M			THP "hugepages-2048kB/"
 
 /* A slow machine emulating a debug kernel needs this many seconds a test. */
 #define TEST_SECONDS		600
@@ -107,6 +108,9 @@ bool file_read(const char *path, char *buf, size_t size);
 bool file_write(const char *path, const char *value);
 bool file_write_number(const char *path, long long value);
 
+double seconds_now(void);
+
+bool zswap_defaults(void);
 const char *test_begin(void);
 void test_stay_resident(void);
 
@@ -137,9 +141,25 @@ void zram_remove(int id);
 bool zram_swapon(int id);
 long long zram_value(int id, const char *file, int field);
 
+bool other_swap_off(void);
+bool other_swap_disk(char *path, size_t size, long long bytes);
+void other_swap_on(void);
+
 bool memcg_create(const char *name, char *dir, size_t size);
 bool memcg_enter(const char *dir);
 void memcg_remove(const char *dir);
+
+/* === The ramzswap device ================================================= */
+
+#define DEVICE			"ramzswap0"
+#define DEVICE_PATH		"/dev/" DEVICE
+#define DEVICE_SYSFS		"/sys/block/" DEVICE "/"
+/* Above all other swap areas */
+#define DEVICE_PRIO		1000
+
+long long stat_of(const char *name);
+int attr_write(const char *attr, const char *value);
+bool device_on(void);
 
 /* === Processes =========================================================== */
 

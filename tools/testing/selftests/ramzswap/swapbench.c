@@ -18,6 +18,8 @@
  *
  * Output: lines "NAME VALUE". Times are in ns a page; under QEMU's -icount,
  * with a shift of 0, that is instructions a page, and calibration is 2.
+ * out, in and free are the fastest of the passes; cpu is what CPU time all
+ * three of them took, and cpu_others what kernel threads took meanwhile.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -39,6 +41,9 @@
 #define ZRAM_ID			0
 #define ZRAM_ENTRY_SIZE		16
 #define SEED			7
+
+/* A function of its own: a profiler can tell by the address what is measured. */
+#define __noinline		__attribute__((__noinline__))
 
 /* The kernel adds up a memcg's statistics every two seconds. */
 #define MEMCG_STAT_USECS	2500000
@@ -284,7 +289,7 @@ static void timing_add(struct timing *t, unsigned long first, double ns)
 		*best = ns;
 }
 
-static void timing_forget(struct timing *t)
+static __noinline void timing_forget(struct timing *t)
 {
 	memset(t->ns, 0, (t->nr_pages / t->batch + 1) * sizeof(*t->ns));
 }
@@ -299,7 +304,7 @@ static void timing_report(const struct timing *t, const char *name)
 	report(name, sum / t->nr_pages);
 }
 
-static void measure_out(struct bench *b)
+static __noinline void measure_out(struct bench *b)
 {
 	unsigned long first, nr, swapped;
 	double start;
@@ -322,7 +327,7 @@ static void measure_out(struct bench *b)
  * A page is written to, which also ends its life in swap: some swaps do that
  * with every load, others only now.
  */
-static void measure_in(struct bench *b)
+static __noinline void measure_in(struct bench *b)
 {
 	unsigned long first, nr, i;
 	double start;
@@ -336,7 +341,7 @@ static void measure_in(struct bench *b)
 	}
 }
 
-static void measure_free(struct bench *b)
+static __noinline void measure_free(struct bench *b)
 {
 	unsigned long first, nr;
 	double start;
@@ -349,6 +354,37 @@ static void measure_free(struct bench *b)
 	}
 }
 
+/* CPU time of this process, in ns */
+static __noinline double own_cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1e9 + ts.tv_nsec;
+}
+
+/* CPU time of all that runs, interrupts included, as the tick sees it, in ns */
+static double all_cpu_ns(void)
+{
+	FILE *f = fopen("/proc/stat", "r");
+	unsigned long long user, nice, system, irq, softirq;
+
+	if (!f || fscanf(f, "cpu %llu %llu %llu %*u %*u %llu %llu",
+			 &user, &nice, &system, &irq, &softirq) != 5)
+		die("/proc/stat cannot be read");
+	fclose(f);
+	return (user + nice + system + irq + softirq) * 1e9 / sysconf(_SC_CLK_TCK);
+}
+
+/* Return: the CPU time of this process that a measurement takes. */
+static double measured_cpu_ns(void (*measure)(struct bench *b), struct bench *b)
+{
+	double start = own_cpu_ns();
+
+	measure(b);
+	return own_cpu_ns() - start;
+}
+
 /* The part of the region that went in folios of its size since @before */
 static double folio_share(const struct bench *b, long long before, long long now)
 {
@@ -357,6 +393,7 @@ static double folio_share(const struct bench *b, long long before, long long now
 
 static void measure_time(struct bench *b, unsigned long passes)
 {
+	double cpu = 0, own = own_cpu_ns(), all = all_cpu_ns();
 	long long folios_out = 0, folios_in = 0;
 	unsigned long i;
 
@@ -366,24 +403,34 @@ static void measure_time(struct bench *b, unsigned long passes)
 	for (i = 0; i <= passes; i++) {
 		load(b);
 		folios_out = folio_stat(b, "swpout") + folio_stat(b, "zswpout");
-		measure_out(b);
-		folios_in = folio_stat(b, "swpin");
-		measure_in(b);
+		cpu += measured_cpu_ns(measure_out, b);
+		folios_in = folio_stat(b, "swpin") + folio_stat(b, "zswpin");
+		cpu += measured_cpu_ns(measure_in, b);
 		if (i == passes && b->folio_pages > 1) {
 			report("folios_out", folio_share(b, folios_out, folio_stat(b, "swpout") +
 							 folio_stat(b, "zswpout")));
-			report("folios_in", folio_share(b, folios_in, folio_stat(b, "swpin")));
+			report("folios_in", folio_share(b, folios_in, folio_stat(b, "swpin") +
+							folio_stat(b, "zswpin")));
 		}
 		check_contents(b);
 		load_and_page_out(b);
-		measure_free(b);
+		cpu += measured_cpu_ns(measure_free, b);
 		/* The first one was to warm up. */
 		if (!i && passes) {
+			cpu = 0;
+			own = own_cpu_ns();
+			all = all_cpu_ns();
 			timing_forget(&b->out);
 			timing_forget(&b->in);
 			timing_forget(&b->freed);
 		}
 	}
+	own = own_cpu_ns() - own;
+	all = all_cpu_ns() - all;
+	if (!passes)
+		passes = 1;
+	report("cpu", cpu / passes / b->nr_pages);
+	report("cpu_others", (all - own) / passes / b->nr_pages);
 	timing_report(&b->out, "out");
 	timing_report(&b->in, "in");
 	timing_report(&b->freed, "free");
@@ -397,7 +444,7 @@ static void measure_time(struct bench *b, unsigned long passes)
  * the system. The xarrays' nodes have other users, who are quiet meanwhile.
  */
 static const char * const slab_caches[] = {
-	"zswap_entry", "zs_handle", "zspage", "zbud", "ramzswap", "radix_tree_node",
+	"zswap_entry", "zswap_span", "zs_handle", "zspage", "zbud", "ramzswap", "radix_tree_node",
 };
 
 static bool slab_cache_counts(const char *name)

@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Large folios are swapped in from the cache as one: when all of their pages
+ * are there, and when those that nobody asked for are likely to be wanted.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define NR_PAGES	(16 * MIB / page_size)
+#define FOLIO_PAGES	(64UL * 1024 / page_size)
+#define NR_FOLIOS	(NR_PAGES / FOLIO_PAGES)
+#define THP_SIZE	THP "hugepages-%lukB/%s"
+
+static const char *skip_reason;
+
+/* What a directory of a size of folios has under this name */
+static long long size_value(unsigned long kib, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), THP_SIZE, kib, name);
+	return file_number(path);
+}
+
+static bool size_set(unsigned long kib, const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), THP_SIZE, kib, name);
+	return file_write(path, value);
+}
+
+/* Only this size, in both kinds of memory; with 0, none */
+static void only_size(unsigned long kib)
+{
+	unsigned long size;
+
+	for (size = 8; size <= 2048; size *= 2) {
+		size_set(size, "enabled", size == kib ? "always" : "never");
+		size_set(size, "shmem_enabled", size == kib ? "always" : "never");
+	}
+}
+
+static long major_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_majflt;
+}
+
+/* All numbers below @nr, in the same random order each time */
+static void shuffle(unsigned long *order, unsigned long nr)
+{
+	__u64 state = 5;
+	unsigned long i, k, swap;
+
+	for (i = 0; i < nr; i++)
+		order[i] = i;
+	for (i = nr - 1; i; i--) {
+		k = random_next(&state) % (i + 1);
+		swap = order[i];
+		order[i] = order[k];
+		order[k] = swap;
+	}
+}
+
+/* === Anonymous memory of each size ======================================= */
+
+FIXTURE(anonymous) {
+	struct region r;
+	long long stored_before, folios_before;
+	unsigned long nr_folios;
+};
+
+FIXTURE_VARIANT(anonymous) {
+	unsigned long kib;
+};
+
+FIXTURE_VARIANT_ADD(anonymous, folios_of_16k) { .kib = 16 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_32k) { .kib = 32 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_64k) { .kib = 64 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_128k) { .kib = 128 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_256k) { .kib = 256 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_512k) { .kib = 512 };
+FIXTURE_VARIANT_ADD(anonymous, folios_of_1024k) { .kib = 1024 };
+
+/* A region of large folios, and all of it swapped out */
+FIXTURE_SETUP(anonymous)
+{
+	long long folios;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (size_value(variant->kib, "stats/zswpin") < 0)
+		SKIP(return, "no folios of this size, or none that zswap swaps in");
+
+	only_size(variant->kib);
+	test_stay_resident();
+	self->stored_before = pages_stored();
+	self->nr_folios = NR_PAGES * page_size / 1024 / variant->kib;
+	folios = size_value(variant->kib, "stats/anon_fault_alloc");
+	/* No zeros, which are not stored and make a range a mixed one */
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 21));
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	region_write_all(&self->r);
+	folios = size_value(variant->kib, "stats/anon_fault_alloc") - folios;
+	if (folios < (long long)self->nr_folios)
+		SKIP(return, "only %lld large folios could be had", folios);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	self->folios_before = size_value(variant->kib, "stats/zswpin");
+}
+
+FIXTURE_TEARDOWN(anonymous)
+{
+}
+
+#define FOLIOS_IN	(size_value(variant->kib, "stats/zswpin") - self->folios_before)
+
+TEST_F_TIMEOUT(anonymous, come_whole_to_who_says_that_it_is_sequential, TEST_SECONDS)
+{
+	long faults = major_faults();
+
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ((long long)self->nr_folios, FOLIOS_IN);
+	EXPECT_GE((long)self->nr_folios + 16, major_faults() - faults);
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(anonymous, come_whole_once_access_is_sequential, TEST_SECONDS)
+{
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	/* As many pages as the folio has come one by one, or two such folios' */
+	EXPECT_LE((long long)self->nr_folios - 2, FOLIOS_IN);
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(anonymous, come_whole_once_access_is_backwards, TEST_SECONDS)
+{
+	unsigned long i;
+
+	for (i = NR_PAGES; i--; )
+		EXPECT_EQ(0, region_wrong_bytes(&self->r, i, 1));
+	EXPECT_LE((long long)self->nr_folios - 2, FOLIOS_IN);
+}
+
+TEST_F_TIMEOUT(anonymous, do_not_come_when_access_is_random, TEST_SECONDS)
+{
+	unsigned long *order = calloc(NR_PAGES, sizeof(*order)), i;
+
+	ASSERT_NE(NULL, order);
+	shuffle(order, NR_PAGES);
+	for (i = 0; i < NR_PAGES / 2; i++)
+		EXPECT_EQ(0, region_wrong_bytes(&self->r, order[i], 1));
+	EXPECT_GE((long long)self->nr_folios / 50, FOLIOS_IN);
+	EXPECT_LE(NR_PAGES / 2 - NR_PAGES / 50, pages_swapped(self->r.mem, NR_PAGES));
+	free(order);
+}
+
+TEST_F_TIMEOUT(anonymous, do_not_come_to_who_says_that_it_is_random, TEST_SECONDS)
+{
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_RANDOM));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, FOLIOS_IN);
+}
+
+TEST_F_TIMEOUT(anonymous, a_size_that_is_switched_off_does_not_come, TEST_SECONDS)
+{
+	only_size(0);
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, FOLIOS_IN);
+}
+
+TEST_F_TIMEOUT(anonymous, come_again_and_again, TEST_SECONDS)
+{
+	int round;
+
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	for (round = 0; round < 3; round++) {
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		region_write_all(&self->r);
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	}
+	/* A folio that came whole goes whole, and comes whole again. */
+	EXPECT_EQ(3 * (long long)self->nr_folios, FOLIOS_IN);
+}
+
+/* === Parts of folios of 64 KiB =========================================== */
+
+FIXTURE(parts) {
+	struct region r;
+	long long stored_before, folios_before;
+};
+
+FIXTURE_SETUP(parts)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (size_value(64, "stats/zswpin") < 0)
+		SKIP(return, "no folios of this size, or none that zswap swaps in");
+
+	only_size(64);
+	test_stay_resident();
+	self->stored_before = pages_stored();
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 22));
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	region_write_all(&self->r);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	self->folios_before = size_value(64, "stats/zswpin");
+}
+
+FIXTURE_TEARDOWN(parts)
+{
+}
+
+#define FOLIOS_OF_64K_IN	(size_value(64, "stats/zswpin") - self->folios_before)
+
+/*
+ * Put page number @nth of each folio onto the disk; the others stay in the
+ * cache, and all in their slots.
+ */
+static void one_of_each_to_disk(struct __test_metadata *_metadata, struct region *r,
+				unsigned long nth)
+{
+	long long stored;
+	unsigned long i;
+
+	ASSERT_EQ(0, madvise(r->mem, NR_PAGES * page_size, MADV_RANDOM));
+	for (i = nth; i < NR_PAGES; i += FOLIO_PAGES)
+		__atomic_load_n(region_page(r, i), __ATOMIC_RELAXED);
+	stored = pages_stored();
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(r));
+	ASSERT_EQ(stored, pages_stored());
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	ASSERT_EQ(0, madvise(r->mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+}
+
+TEST_F_TIMEOUT(parts, a_folio_that_is_partly_on_disk_comes_in_parts, TEST_SECONDS)
+{
+	one_of_each_to_disk(_metadata, &self->r, 5);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, FOLIOS_OF_64K_IN);
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(parts, what_is_in_the_cache_comes_in_smaller_folios, TEST_SECONDS)
+{
+	long long small = size_value(16, "stats/zswpin");
+	long long fallbacks = size_value(64, "stats/swpin_fallback");
+
+	one_of_each_to_disk(_metadata, &self->r, 5);
+	size_set(16, "enabled", "always");
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, FOLIOS_OF_64K_IN);
+	/* All quarters but that with the page that is on the disk */
+	EXPECT_EQ(3 * (long long)NR_FOLIOS, size_value(16, "stats/zswpin") - small);
+	EXPECT_LE((long long)NR_FOLIOS, size_value(64, "stats/swpin_fallback") - fallbacks);
+}
+
+TEST_F_TIMEOUT(parts, a_page_freed_in_swap_leaves_the_rest, TEST_SECONDS)
+{
+	unsigned long i;
+
+	for (i = 3; i < NR_PAGES; i += FOLIO_PAGES) {
+		ASSERT_EQ(0, madvise(region_page(&self->r, i), page_size, MADV_DONTNEED));
+		region_mark_zero(&self->r, i, 1);
+	}
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, FOLIOS_OF_64K_IN);
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(parts, a_page_freed_in_memory_leaves_the_rest, TEST_SECONDS)
+{
+	unsigned long i;
+
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ((long long)NR_FOLIOS, FOLIOS_OF_64K_IN);
+	for (i = 3; i < NR_PAGES; i += FOLIO_PAGES) {
+		ASSERT_EQ(0, madvise(region_page(&self->r, i), page_size, MADV_DONTNEED));
+		region_mark_zero(&self->r, i, 1);
+	}
+	ASSERT_EQ(NR_PAGES - NR_FOLIOS, region_page_out(&self->r));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+TEST_F_TIMEOUT(parts, pages_freed_lazily_are_what_they_were_or_zero, TEST_SECONDS)
+{
+	static const unsigned char zeros[65536];
+	unsigned long i;
+
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	for (i = 0; i < NR_PAGES; i += FOLIO_PAGES)
+		ASSERT_EQ(0, madvise(region_page(&self->r, i + 8), 4 * page_size, MADV_FREE));
+	page_out(self->r.mem, NR_PAGES);
+	for (i = 0; i < NR_PAGES; i++)
+		if (!memcmp(region_page(&self->r, i), zeros, page_size) &&
+		    i % FOLIO_PAGES >= 8 && i % FOLIO_PAGES < 12)
+			region_mark_zero(&self->r, i, 1);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+TEST_F_TIMEOUT(parts, parent_and_child_share_what_comes, TEST_SECONDS)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		unsigned long wrong = region_wrong_bytes_all(&self->r);
+
+		region_write(&self->r, NR_PAGES / 2 - 5, 10);
+		_exit(wrong || region_wrong_bytes_all(&self->r));
+	}
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_write(&self->r, 7, NR_PAGES / 2);
+	EXPECT_EQ(0, child_status(pid));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(parts, an_exit_in_between_frees_all, TEST_SECONDS)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(!!region_wrong_bytes(&self->r, 0, NR_PAGES / 3));
+	region_unmap(&self->r);
+	EXPECT_EQ(0, child_status(pid));
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(parts, pages_of_ksm_come_back, TEST_SECONDS)
+{
+	long long merged;
+	int i;
+
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	if (!file_write("/sys/kernel/mm/ksm/run", "1"))
+		SKIP(return, "no KSM");
+	file_write("/sys/kernel/mm/ksm/pages_to_scan", "100000");
+	file_write("/sys/kernel/mm/ksm/sleep_millisecs", "0");
+	/* Pages of which there are two each are merged. */
+	for (i = 0; i < 16; i++)
+		memcpy(region_page(&self->r, i * FOLIO_PAGES + 3),
+		       region_page(&self->r, i * FOLIO_PAGES), page_size);
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_MERGEABLE));
+	for (i = 0; i < 300 && file_number("/sys/kernel/mm/ksm/pages_sharing") < 16; i++)
+		usleep(100000);
+	merged = file_number("/sys/kernel/mm/ksm/pages_sharing");
+	file_write("/sys/kernel/mm/ksm/run", "0");
+	EXPECT_LE(16, merged);
+	page_out(self->r.mem, NR_PAGES);
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(0, memcmp(region_page(&self->r, i * FOLIO_PAGES + 3),
+				    region_page(&self->r, i * FOLIO_PAGES), page_size));
+	for (i = 0; i < 16; i++) {
+		self->r.version[i * FOLIO_PAGES + 3] = 0;
+		region_write(&self->r, i * FOLIO_PAGES + 3, 1);
+	}
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* === Races =============================================================== */
+
+static bool stop;
+
+static void *page_out_all_the_time(void *data)
+{
+	struct region *r = data;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		madvise(r->mem, NR_PAGES * page_size, MADV_PAGEOUT);
+	return NULL;
+}
+
+/* The cgroup may have a quarter of its pages in the cache: others make room. */
+TEST_F_TIMEOUT(parts, come_while_others_are_written_back, TEST_SECONDS)
+{
+	long long written = zswap_value("written_back_pages");
+	char memcg[256], path[300];
+	pthread_t thread;
+	struct region r;
+	int round;
+
+	if (!memcg_create("ramzswap_large", memcg, sizeof(memcg)))
+		SKIP(return, "no cgroup with a memory controller");
+	snprintf(path, sizeof(path), "%s/memory.zswap.max", memcg);
+	ASSERT_TRUE(file_write_number(path, NR_PAGES * page_size / 4));
+	ASSERT_TRUE(memcg_enter(memcg));
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_RANDOM, 25));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	region_write_all(&r);
+
+	stop = false;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out_all_the_time, &r));
+	for (round = 0; round < 20; round++)
+		EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	TH_LOG("%lld folios came whole, %lld pages were written back",
+	       FOLIOS_OF_64K_IN, zswap_value("written_back_pages") - written);
+	EXPECT_LT(written, zswap_value("written_back_pages"));
+	EXPECT_LT(0, FOLIOS_OF_64K_IN);
+	region_unmap(&r);
+	memcg_remove(memcg);
+}
+
+static void *touch_backwards(void *data)
+{
+	struct region *r = data;
+	unsigned long i;
+
+	for (i = NR_PAGES; i--; )
+		__atomic_load_n(region_page(r, i), __ATOMIC_RELAXED);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(parts, come_to_two_threads_at_once, TEST_SECONDS)
+{
+	pthread_t thread;
+	int round;
+
+	for (round = 0; round < 10; round++) {
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, touch_backwards, &self->r));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		pthread_join(thread, NULL);
+		EXPECT_EQ(self->stored_before, pages_stored());
+	}
+}
+
+/* === Cgroups ============================================================= */
+
+/* A number of the cgroup's memory.stat */
+static long long memcg_stat(const char *dir, const char *name)
+{
+	char path[300], buf[8192], *line;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", dir);
+	if (!file_read(path, buf, sizeof(buf)))
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
+			return atoll(line + strlen(name));
+	return -1;
+}
+
+TEST_F_TIMEOUT(parts, a_cgroup_is_told_of_each_page_once, TEST_SECONDS)
+{
+	char first[256], second[256];
+	struct region r;
+
+	if (!memcg_create("ramzswap_first", first, sizeof(first)) ||
+	    !memcg_create("ramzswap_second", second, sizeof(second)))
+		SKIP(return, "no cgroup with a memory controller");
+	ASSERT_TRUE(memcg_enter(first));
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 23));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	region_write_all(&r);
+	ASSERT_EQ(NR_PAGES, region_page_out(&r));
+	EXPECT_LE((long long)NR_PAGES, memcg_stat(first, "zswpout"));
+	EXPECT_LE((long long)(NR_PAGES * page_size), memcg_stat(first, "zswapped"));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+
+	/* It is the first one's memory, whoever touches it. */
+	ASSERT_TRUE(memcg_enter(second));
+	EXPECT_EQ(0, region_wrong_bytes(&r, 0, NR_PAGES / 2));
+	EXPECT_EQ((long long)NR_PAGES / 2, memcg_stat(first, "zswpin"));
+	EXPECT_EQ(0, memcg_stat(second, "zswpin"));
+
+	/* Gone, its memory is its parent's. */
+	memcg_remove(first);
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	EXPECT_EQ(self->stored_before + (long long)NR_PAGES, pages_stored());
+	region_unmap(&r);
+	memcg_remove(second);
+}
+
+/* === Shared memory ======================================================= */
+
+FIXTURE(shared) {
+	struct region r;
+	long long stored_before, folios_before;
+	int fd;
+};
+
+FIXTURE_SETUP(shared)
+{
+	long long folios;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (size_value(64, "stats/zswpin") < 0)
+		SKIP(return, "no folios of this size, or none that zswap swaps in");
+
+	only_size(64);
+	test_stay_resident();
+	self->stored_before = pages_stored();
+	folios = size_value(64, "stats/shmem_alloc");
+	self->fd = memfd_create("ramzswap", 0);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ftruncate(self->fd, NR_PAGES * page_size));
+	ASSERT_TRUE(region_map_fd(&self->r, NR_PAGES, FILL_TEXT, 24, self->fd));
+	region_write_all(&self->r);
+	folios = size_value(64, "stats/shmem_alloc") - folios;
+	if (folios < (long long)NR_FOLIOS)
+		SKIP(return, "only %lld large folios could be had", folios);
+	ASSERT_EQ(NR_PAGES, page_out_shared(self->r.mem, NR_PAGES));
+	self->folios_before = size_value(64, "stats/zswpin");
+}
+
+FIXTURE_TEARDOWN(shared)
+{
+}
+
+TEST_F_TIMEOUT(shared, come_whole_once_access_is_sequential, TEST_SECONDS)
+{
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_LE((long long)NR_FOLIOS - 2, FOLIOS_OF_64K_IN);
+	EXPECT_EQ(self->stored_before, pages_stored());
+}
+
+TEST_F_TIMEOUT(shared, come_whole_to_who_reads_the_file, TEST_SECONDS)
+{
+	unsigned char got[page_size], want[page_size];
+	unsigned long i;
+
+	for (i = 0; i < NR_PAGES; i++) {
+		ASSERT_EQ(page_size, pread(self->fd, got, page_size, i * page_size));
+		page_fill(want, self->r.fill, self->r.seed, i, self->r.version[i]);
+		EXPECT_EQ(0, memcmp(got, want, page_size));
+	}
+	EXPECT_LE((long long)NR_FOLIOS - 2, FOLIOS_OF_64K_IN);
+}
+
+TEST_F_TIMEOUT(shared, do_not_come_when_access_is_random, TEST_SECONDS)
+{
+	unsigned long *order = calloc(NR_PAGES, sizeof(*order)), i;
+
+	ASSERT_NE(NULL, order);
+	shuffle(order, NR_PAGES);
+	for (i = 0; i < NR_PAGES; i++)
+		EXPECT_EQ(0, region_wrong_bytes(&self->r, order[i], 1));
+	EXPECT_GE((long long)NR_FOLIOS / 50, FOLIOS_OF_64K_IN);
+	EXPECT_EQ(self->stored_before, pages_stored());
+	free(order);
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	return test_harness_run(argc, argv);
+}
