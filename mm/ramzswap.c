@@ -173,6 +173,10 @@ static void ramzswap_note_refusal(struct ramzswap *rz, struct swap_info_struct *
 {
 	bool full;
 
+	/* It lacked memory to note a block, or as many as a large folio needs. */
+	if (rz->backing && ramzswap_backing_has_room(rz->backing))
+		return;
+
 	spin_lock(&rz->full_lock);
 	full = why == -ENOSPC || why == -ENODEV ||
 	       (why == -ENOMEM && nomem_for_long(rz));

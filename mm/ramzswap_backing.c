@@ -296,7 +296,8 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 	VM_WARN_ON_ONCE(slot_chunk(b, slot + left - 1) != chunk);
 
 	if (!READ_ONCE(chunk->block)) {
-		page = mempool_alloc(b->pool, GFP_NOWAIT | __GFP_NOWARN);
+		/* As for a swap table: a page makes room for many. */
+		page = mempool_alloc(b->pool, GFP_ATOMIC | __GFP_NOWARN);
 		if (page)
 			clear_page(page_address(page));
 	}

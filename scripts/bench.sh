@@ -5,8 +5,9 @@
 # Usage: bench.sh [--no-build]	with --no-build, the kernels that are there, even if they are not up to date
 #        ROUNDS=1 bench.sh	a quick look; the rule is five
 #
-# Two kinds of rounds: by the clock, from which under emulation only the ratios mean anything; and by
-# QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is.
+# Three kinds of rounds: by the clock, from which under emulation only the ratios mean anything; under pressure,
+# with more pages than there is memory for; and by QEMU's count of instructions, which repeats to a fraction of
+# a percent however busy the machine is.
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -18,14 +19,29 @@ machines=(
 	'mainline-zswap base zswap'
 	'mainline-zram base zram'
 	'series series zswap'
+	'ramzswap series ramzswap'
+	'ramzswap-backing series ramzswap-backing'
 )
 nr_references=2
 
-# What each of them does: a name and a command. A line more here is some lines more in the table; the
-# command prints "METRIC VALUE" lines, and table.py has the titles of the metrics.
+# Under pressure: memory, how many percent of it compressed pages may take, the disk for the others (MiB); how
+# much is written and never used again, how much is used (MiB), and how often a page of that.
+memory=512 limit=20 disk=1536
+cold=640 hot=480 touches=200000
+
+# What each of them does: the kind of rounds, a name and a command. A line more here is some lines more in the
+# table; the command prints "METRIC VALUE" lines, and table.py has the titles of the metrics.
 cases=(
-	'4k swapbench -f 4'
-	'64k swapbench -f 64'
+	'time 4k swapbench -f 4 -m'
+	'time 64k swapbench -f 64 -m'
+	'time 16k swapbench -f 16'
+	'time 64k-random swapbench -f 64 -r'
+	"pressure inversion inversion $cold $hot $touches"
+	# The instructions are the same in every pass, and fewer pages will do.
+	'instructions 4k swapbench -f 4 -n 3072 -p 1'
+	'instructions 64k swapbench -f 64 -n 3072 -p 1'
+	'instructions 16k swapbench -f 16 -n 3072 -p 1'
+	'instructions 64k-random swapbench -f 64 -r -n 3072 -p 1'
 )
 
 rounds=${ROUNDS:-5}
@@ -34,27 +50,23 @@ out=$BUILD/bench
 run=$(date +%Y%m%d-%H%M%S)
 raw=$out/$run.tsv
 
-# What the clock counts, and what swapbench is told in addition: the instructions are the same in every
-# pass, and fewer pages will do.
-options() {
-	case $1 in
-	time) echo '-m' ;;
-	instructions) echo '-n 3072 -p 1' ;;
-	esac
-}
+# Does a machine take part? Without a disk, there is no place for what does not fit. takes_part CLOCK MODE
+takes_part() { [ "$1-$2" != pressure-ramzswap ]; }
 
 # Boots a machine; its process id is added to pids. start CLOCK NAME KERNEL MODE
 start() {
-	local clock=$1 name=$2 kernel=$3 mode=$4 vm=()
+	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() cmdline=MODE=$4
 
-	case $mode in
-	zram) vm+=(-c "MODE=$mode zswap.enabled=0") ;; # zram is at its best only if zswap never was enabled
-	*) vm+=(-c "MODE=$mode" -s 128) ;;
+	case $clock-$mode in
+	pressure-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
+	*-zram | *-ramzswap) vm+=(-m 1024) ;;
+	*) vm+=(-m 1024 -s 128) ;;
 	esac
-	[ "$clock" = time ] || vm+=(-I)
-	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -m 1024 -t 900 -n "bench-$name-$clock" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest/swapbench" "$guest/$clock/cases" "$BUILD"/pages/{redis,python,compiler}.pages \
-		>/dev/null &
+	[ "$mode" != zram ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
+	[ "$clock" != instructions ] || vm+=(-I)
+	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 900 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion} "$guest/$clock/cases" \
+		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
 
@@ -79,6 +91,8 @@ describe() {
 	echo "run $run, $rounds rounds, load at the beginning: $(cut -d' ' -f1-3 /proc/loadavg)"
 	echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
 		"$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version/QEMU/p;q'), TCG, 1 GiB"
+	echo "inversion: $memory MiB, of which compressed pages may take $limit %, and a disk; $cold MiB are written once," \
+		"then $hot MiB; pages of these are used $touches times"
 	echo "base: $(cat "$BUILD/obj/base/include/config/kernel.release") ($(base_rev | cut -c1-12))," \
 		"series: $(cat "$BUILD/obj/series/include/config/kernel.release")" \
 		"($(series_rev | cut -c1-12)$changes)${no_build:+, the kernels not brought up to date}"
@@ -105,9 +119,10 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-for clock in time instructions; do
+gcc -O2 -Wall -Wextra -static -o "$guest/inversion" "$TOP/scripts/bench/inversion.c"
+for clock in time pressure instructions; do
 	mkdir -p "$guest/$clock"
-	printf "%s $(options $clock)\n" "${cases[@]}" >"$guest/$clock/cases"
+	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock/cases"
 done
 {
 	describe | sed 's/^/# /'
@@ -119,12 +134,15 @@ trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || :' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-for ((round = 1; round <= rounds; round++)); do
-	say "time, round $round of $rounds"
-	for machine in "${machines[@]}"; do
-		read -r name kernel mode <<<"$machine"
-		start time "$name" "$kernel" "$mode"
-		finish time "$round" "$name"
+for clock in time pressure; do
+	for ((round = 1; round <= rounds; round++)); do
+		say "$clock, round $round of $rounds"
+		for machine in "${machines[@]}"; do
+			read -r name kernel mode <<<"$machine"
+			takes_part "$clock" "$mode" || continue
+			start "$clock" "$name" "$kernel" "$mode"
+			finish "$clock" "$round" "$name"
+		done
 	done
 done
 # Here they do not disturb each other.

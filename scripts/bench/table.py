@@ -9,9 +9,10 @@ import sys
 
 # Title, clock, metric, what to multiply with, decimals, cases (all if None), and maybe what is aimed at
 METRICS = [
-    ("us a page, out", "time", "out", 1e-3, 2, None),
-    ("us a page, in", "time", "in", 1e-3, 2, None),
+    ("us a page, out", "time", "out", 1e-3, 2, None, "ramzswap / mainline-zram <= 0.870"),
+    ("us a page, in", "time", "in", 1e-3, 2, None, "ramzswap / mainline-zram <= 0.909"),
     ("us a page, free", "time", "free", 1e-3, 2, None),
+    ("CPU us a page, out + in + free", "time", "cpu", 1e-3, 2, None),
     ("instructions a page, out", "instructions", "out", 1, 0, None),
     ("instructions a page, in", "instructions", "in", 1, 0, None),
     ("instructions a page, free", "instructions", "free", 1, 0, None),
@@ -23,14 +24,28 @@ METRICS = [
     ("metadata bytes a page, half freed", "time", "meta_half", 1, 1, ["4k"]),
     ("compressed bytes a page", "time", "compressed_full", 1, 0, ["4k"]),
     ("share swapped in in large folios", "time", "folios_in", 1, 2, None),
+    ("major faults a page, in", "time", "faults_in", 1, 3, None),
+    ("pages read from the disk", "pressure", "disk_in", 1, 0, None, "ramzswap-backing / mainline-zram <= 0.200"),
+    ("of them, in the second half", "pressure", "disk_in_late", 1, 0, None),
+    ("pages written to the disk", "pressure", "disk_out", 1, 0, None),
+    ("major faults", "pressure", "major", 1, 0, None),
+    ("us a use of a page", "pressure", "touch", 1e-3, 2, None),
+    ("MiB of compressed pages, before", "pressure", "pool_before", 1 / 256, 1, None),
+    ("MiB of compressed pages, after", "pressure", "pool_after", 1 / 256, 1, None),
 ]
 
 NOTES = """\
 Ratios: below 1, the series needs less. In brackets: lowest and highest of the rounds.
 us: emulated, so that only ratios within this run mean anything. Instructions: as QEMU counts them, kernel and all.
-out: MADV_PAGEOUT; in: a write to each page in sequence; free: MADV_DONTNEED of all. Without readahead, LZ4.
+out: MADV_PAGEOUT; in: each page is written to, in sequence or not; free: MADV_DONTNEED of all. Without readahead, LZ4.
+CPU: of the process that swaps, on average of all passes, not only the fastest.
 Metadata: slabs of entries, handles, xarray nodes and zspages, and zram's table; not the swap table, which all have.
-With a swap disk (zswap, series), each page occupies a slot of the disk, too. Half freed: random pages, a second later."""
+With a swap disk (zswap, series), each page occupies a slot of the disk, too. Half freed: random pages, a second later.
+Inversion: more pages than fit, never used again; then a working set that fits only if it is compressed, used at random.
+The zswaps write to the disk when they are full; behind zram it is the swap of lower priority, behind ramzswap-backing
+the backing device. zram's disksize is such that, full of these pages, it takes what the others are allowed to; all
+other settings are the defaults. A major fault is one that had to read from swap, compressed or on the disk. The disk
+is a file in the host's memory, so that time tells little of what its reads cost: count these."""
 
 
 def read(path):
@@ -56,34 +71,42 @@ def cell(numbers, decimals):
     return median if low == high else f"{median} ({low}..{high})"
 
 
-def print_table(values, machines, cases, nr_references, metrics):
+def print_rows(rows):
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
+    print()
+
+
+def print_table(values, machines, cases, nr_references, metrics, apart=False):
+    """With apart, the ratios are a table of their own."""
     references, others = machines[:nr_references], machines[nr_references:]
     goals = any(len(metric) > 6 for metric in metrics)
-    table = [["", *(f"{o} / {r}" for o in others for r in references), *machines, *(["target"] if goals else [])]]
+    ratios = [["", *(f"{o} / {r}" for o in others for r in references)]]
+    numbers = [["", *machines]]
+    ends = [["target"] if goals else []]
     for title, clock, metric, scale, decimals, only, *goal in metrics:
         for case in cases:
             rounds = {m: values.get((clock, m, case, metric), {}) for m in machines}
             if only and case not in only or not any(rounds.values()):
                 continue
-            row = [title if only else f"{title}, {case}"]
-            for other in others:
-                for reference in references:
-                    both = rounds[other].keys() & rounds[reference].keys()
-                    row.append(cell([rounds[other][n] / rounds[reference][n]
-                                     for n in both if rounds[reference][n]], 3))
-            for machine in machines:
-                row.append(cell([v * scale for v in rounds[machine].values()], decimals))
-            table.append(row + goal)
+            name = title if only else f"{title}, {case}"
+            ratios.append([name, *(
+                cell([rounds[o][n] / rounds[r][n] for n in rounds[o].keys() & rounds[r].keys() if rounds[r][n]], 3)
+                for o in others for r in references)])
+            numbers.append([name, *(cell([v * scale for v in rounds[m].values()], decimals) for m in machines)])
+            ends.append(goal)
 
-    widths = [max(len(row[i]) for row in table if i < len(row)) for i in range(len(table[0]))]
-    for row in table:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip())
-    print()
+    if apart:
+        print_rows(numbers)
+        print_rows([a + b for a, b in zip(ratios, ends)])
+    else:
+        print_rows([a + b[1:] + c for a, b, c in zip(ratios, numbers, ends)])
 
 
 def main(path, nr_references):
     values, machines, cases = read(path)
-    print_table(values, machines, cases, nr_references, METRICS)
+    print_table(values, machines, cases, nr_references, METRICS, apart=True)
     print(NOTES)
     off = [v for (clock, _, _, metric), rounds in values.items()
            if clock == "instructions" and metric == "calibration" for v in rounds.values() if abs(v - 2) > 0.05]

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -385,6 +386,15 @@ static double measured_cpu_ns(void (*measure)(struct bench *b), struct bench *b)
 	return own_cpu_ns() - start;
 }
 
+/* Page faults of this process that had to read from swap */
+static long major_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_majflt;
+}
+
 /* The part of the region that went in folios of its size since @before */
 static double folio_share(const struct bench *b, long long before, long long now)
 {
@@ -396,6 +406,7 @@ static void measure_time(struct bench *b, unsigned long passes)
 	double cpu = 0, own = own_cpu_ns(), all = all_cpu_ns();
 	long long folios_out = 0, folios_in = 0;
 	unsigned long i;
+	long faults;
 
 	timing_init(&b->out, b, SWAP_BATCH);
 	timing_init(&b->in, b, SWAP_BATCH);
@@ -405,7 +416,9 @@ static void measure_time(struct bench *b, unsigned long passes)
 		folios_out = folio_stat(b, "swpout") + folio_stat(b, "zswpout");
 		cpu += measured_cpu_ns(measure_out, b);
 		folios_in = folio_stat(b, "swpin") + folio_stat(b, "zswpin");
+		faults = major_faults();
 		cpu += measured_cpu_ns(measure_in, b);
+		faults = major_faults() - faults;
 		if (i == passes && b->folio_pages > 1) {
 			report("folios_out", folio_share(b, folios_out, folio_stat(b, "swpout") +
 							 folio_stat(b, "zswpout")));
@@ -429,6 +442,7 @@ static void measure_time(struct bench *b, unsigned long passes)
 	all = all_cpu_ns() - all;
 	if (!passes)
 		passes = 1;
+	report("faults_in", (double)faults / b->nr_pages);
 	report("cpu", cpu / passes / b->nr_pages);
 	report("cpu_others", (all - own) / passes / b->nr_pages);
 	timing_report(&b->out, "out");
