@@ -29,6 +29,10 @@ arguments() {
 	*debug:device | kcsan:device)
 		echo ' -V in_a_pool_that_takes_all_memory -V for_all_of_memory_does_not_compress'
 		;;
+	# The smallest size of folios, the largest and one between are enough there.
+	*debug:large_swapin | kcsan:large_swapin)
+		echo ' -V folios_of_32k -V folios_of_128k -V folios_of_256k -V folios_of_512k'
+		;;
 	esac
 }
 
