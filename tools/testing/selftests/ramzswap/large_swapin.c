@@ -49,6 +49,19 @@ static void only_size(unsigned long kib)
 	}
 }
 
+/* Begin a test with folios of this size. Return: why it has to be skipped, or NULL. */
+static const char *use_size(unsigned long kib)
+{
+	if (skip_reason)
+		return skip_reason;
+	if (size_value(kib, "stats/zswpin") < 0)
+		return "no folios of this size, or none that zswap swaps in";
+
+	only_size(kib);
+	test_stay_resident();
+	return NULL;
+}
+
 static long major_faults(void)
 {
 	struct rusage usage;
@@ -96,15 +109,12 @@ FIXTURE_VARIANT_ADD(anonymous, folios_of_1024k) { .kib = 1024 };
 /* A region of large folios, and all of it swapped out */
 FIXTURE_SETUP(anonymous)
 {
+	const char *reason;
 	long long folios;
 
-	if (skip_reason)
-		SKIP(return, "%s", skip_reason);
-	if (size_value(variant->kib, "stats/zswpin") < 0)
-		SKIP(return, "no folios of this size, or none that zswap swaps in");
-
-	only_size(variant->kib);
-	test_stay_resident();
+	reason = use_size(variant->kib);
+	if (reason)
+		SKIP(return, "%s", reason);
 	self->stored_before = pages_stored();
 	self->nr_folios = NR_PAGES * page_size / 1024 / variant->kib;
 	folios = size_value(variant->kib, "stats/anon_fault_alloc");
@@ -204,13 +214,11 @@ FIXTURE(parts) {
 
 FIXTURE_SETUP(parts)
 {
-	if (skip_reason)
-		SKIP(return, "%s", skip_reason);
-	if (size_value(64, "stats/zswpin") < 0)
-		SKIP(return, "no folios of this size, or none that zswap swaps in");
+	const char *reason;
 
-	only_size(64);
-	test_stay_resident();
+	reason = use_size(64);
+	if (reason)
+		SKIP(return, "%s", reason);
 	self->stored_before = pages_stored();
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 22));
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
@@ -500,15 +508,12 @@ FIXTURE(shared) {
 
 FIXTURE_SETUP(shared)
 {
+	const char *reason;
 	long long folios;
 
-	if (skip_reason)
-		SKIP(return, "%s", skip_reason);
-	if (size_value(64, "stats/zswpin") < 0)
-		SKIP(return, "no folios of this size, or none that zswap swaps in");
-
-	only_size(64);
-	test_stay_resident();
+	reason = use_size(64);
+	if (reason)
+		SKIP(return, "%s", reason);
 	self->stored_before = pages_stored();
 	folios = size_value(64, "stats/shmem_alloc");
 	self->fd = memfd_create("ramzswap", 0);
