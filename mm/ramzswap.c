@@ -298,7 +298,7 @@ static const struct swap_ops ramzswap_memory_ops = {
 };
 
 static const struct swap_ops ramzswap_backed_ops = {
-	.flags		= SWAP_OPS_F_NO_HIBERNATION,
+	.flags		= SWAP_OPS_F_NO_HIBERNATION | SWAP_OPS_F_READAHEAD,
 	.prepare_write	= ramzswap_prepare_write,
 	.invalidate	= ramzswap_invalidate,
 	.can_merge	= ramzswap_can_merge,

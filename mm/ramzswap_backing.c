@@ -69,6 +69,7 @@ struct ramzswap_extent {
 /**
  * struct ramzswap_backing - a backing device
  * @file: holds it open exclusively
+ * @closed: whether nobody else can write to it
  * @sis: the swap file, NULL for a block device.  It is in nobody's list; it is
  *	what file systems know
  * @extents: where the blocks are, in the order of the blocks
@@ -91,6 +92,7 @@ struct ramzswap_extent {
  */
 struct ramzswap_backing {
 	struct file *file;
+	bool closed;
 	struct swap_info_struct *sis;
 	struct ramzswap_extent *extents;
 	unsigned int nr_extents;
@@ -473,6 +475,8 @@ static bool io_in_pieces(struct ramzswap *rz, struct folio *folio, blk_opf_t opf
 		bio_init(&bio, b->bdev, &bvec, 1, opf);
 		bio.bi_iter.bi_size = bvec.bv_len;
 		bio.bi_iter.bi_sector = sector;
+		if (op_is_write(opf))
+			bio_associate_blkg_from_page(&bio, folio);
 		err = submit_bio_wait(&bio);
 		bio_uninit(&bio);
 
@@ -501,6 +505,8 @@ static void submit(struct ramzswap *rz, struct swap_iocb *sio, sector_t sector,
 	bio_init(bio, rz->backing->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
 	bio->bi_iter.bi_size = sio->len;
 	bio->bi_iter.bi_sector = sector;
+	if (op_is_write(opf))
+		bio_associate_blkg_from_page(bio, bvec_folio(&sio->bvecs[0]));
 	bio->bi_end_io = end_io;
 	submit_bio(bio);
 }
@@ -628,6 +634,42 @@ static int copy_extents(struct ramzswap_backing *b)
 	return 0;
 }
 
+/*
+ * Nobody writes to it from now on, and what they have written before, whoever
+ * has it open or mapped, is not for us.  The inode is locked.
+ */
+static int close_to_others(struct ramzswap_backing *b, struct inode *inode,
+			   const char **why)
+{
+	int err;
+
+	inode->i_flags |= S_SWAPFILE;
+	*why = "what was written to it does not get to the disk";
+	err = inode_drain_writes(inode);
+	if (err)
+		inode->i_flags &= ~S_SWAPFILE;
+	else
+		b->closed = true;
+	return err;
+}
+
+static int activate_bdev(struct ramzswap_backing *b, const char **why)
+{
+	struct inode *inode = b->file->f_mapping->host;
+	int err;
+
+	b->bdev = I_BDEV(inode);
+	b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
+	inode_lock(inode);
+	*why = "it is in use for swap already";
+	err = IS_SWAPFILE(inode) ? -EBUSY : close_to_others(b, inode, why);
+	inode_unlock(inode);
+	if (err)
+		return err;
+	*why = "out of memory";
+	return one_extent(b);
+}
+
 /* What swapon does with a file; the file system says in the log what is wrong. */
 static int activate_file(struct ramzswap_backing *b, const char *path,
 			 const char **why)
@@ -668,12 +710,7 @@ static int activate_file(struct ramzswap_backing *b, const char *path,
 		*why = "its file system does not tell where its blocks are";
 		goto unlock;
 	}
-	/* Whoever has it open or mapped: what they have written is not for us. */
-	inode->i_flags |= S_SWAPFILE;
-	*why = "what was written to it does not get to the disk";
-	err = inode_drain_writes(inode);
-	if (err)
-		inode->i_flags &= ~S_SWAPFILE;
+	err = close_to_others(b, inode, why);
 unlock:
 	inode_unlock(inode);
 	if (err)
@@ -687,15 +724,7 @@ unlock:
 
 static void deactivate_file(struct ramzswap_backing *b)
 {
-	struct inode *inode = b->file->f_mapping->host;
-
 	destroy_swap_extents(b->sis, b->file);
-	/* It is set by us if it has got to that. */
-	if (b->bdev) {
-		inode_lock(inode);
-		inode->i_flags &= ~S_SWAPFILE;
-		inode_unlock(inode);
-	}
 	kfree(b->sis);
 }
 
@@ -748,10 +777,7 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 	}
 	inode = b->file->f_mapping->host;
 	if (S_ISBLK(inode->i_mode)) {
-		b->bdev = I_BDEV(inode);
-		b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
-		*why = "out of memory";
-		err = one_extent(b);
+		err = activate_bdev(b, why);
 	} else if (S_ISREG(inode->i_mode)) {
 		err = activate_file(b, path, why);
 	} else {
@@ -784,11 +810,19 @@ fail:
  */
 void ramzswap_backing_close(struct ramzswap_backing *b)
 {
+	struct inode *inode;
+
 	if (!b)
 		return;
 	WARN_ON_ONCE(b->nr_used);
 	if (b->sis)
 		deactivate_file(b);
+	if (b->closed) {
+		inode = b->file->f_mapping->host;
+		inode_lock(inode);
+		inode->i_flags &= ~S_SWAPFILE;
+		inode_unlock(inode);
+	}
 	if (b->file)
 		filp_close(b->file, NULL);
 	kvfree(b->extents);
@@ -815,7 +849,7 @@ struct file *ramzswap_backing_file(struct ramzswap_backing *b)
  * @b: the backing device; NULL for none
  * @usage: filled in
  *
- * Context: Any.
+ * Context: Any, with what keeps the backing device attached: the device's lock.
  */
 void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage)

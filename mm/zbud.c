@@ -61,8 +61,8 @@
  * it guards the handle words of the objects in them: who has read a word locks
  * the shard that it names, and reads it again; if it still says the same, the
  * object is there, and stays until the lock is dropped.  Nobody needs two
- * shards at a time.  Shard locks are taken under the swap cluster lock and the
- * page lock, and no lock under them.
+ * shards at a time.  Shard locks are taken under the page lock, the swap cluster
+ * lock and the lock of zswap's index, and no lock under them.
  */
 
 #include <linux/bitmap.h>
@@ -300,7 +300,8 @@ static bool handle_run(struct zbud_shard *shard, unsigned long word,
 {
 	run->page = handle_page(word);
 	run->slot = handle_slot(word);
-	if (unlikely(!PageZbud(run->page) || run->page->zbud_shard != shard ||
+	if (unlikely(!PageZbud(run->page) ||
+		     READ_ONCE(run->page->zbud_shard) != shard ||
 		     !slot_used(run->page->zbud_slots[run->slot])))
 		return false;
 	run->start = slot_start(run->page, run->slot);
@@ -325,7 +326,8 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 	struct zbud_run *parts = obj->parts;
 	unsigned long link;
 
-	if (likely(handle_run(shard, word, &parts[0]))) {
+	/* A word that was freed is 0, which may be no page's. */
+	if (likely((word || pfn_valid(0)) && handle_run(shard, word, &parts[0]))) {
 		obj->nr_parts = 1;
 		if (likely(header_is(&parts[0], handle, 0)))
 			return true;
@@ -367,9 +369,12 @@ static inline unsigned int largest_bucket(const struct zbud_shard *shard)
 {
 	unsigned int i = BITS_TO_LONGS(ZBUD_CHUNKS);
 
-	while (i--)
-		if (shard->bitmap[i])
-			return i * BITS_PER_LONG + __fls(shard->bitmap[i]);
+	while (i--) {
+		unsigned long word = READ_ONCE(shard->bitmap[i]);
+
+		if (word)
+			return i * BITS_PER_LONG + __fls(word);
+	}
 	return 0;
 }
 
@@ -386,22 +391,6 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 		__clear_bit(bucket, shard->bitmap);
 }
 
-/* As bucket_del() and bucket_add() one after the other. */
-static void bucket_move(struct zbud_shard *shard, struct page *page,
-			unsigned int from)
-	__must_hold(&shard->lock)
-{
-	unsigned int to = page_bucket(page);
-
-	if (page_isolated(page))
-		return;
-	list_move(&page->zbud_list, &shard->buckets[to]);
-	if (list_empty(&shard->buckets[from]))
-		__clear_bit(from, shard->bitmap);
-	__set_bit(to, shard->bitmap);
-	WRITE_ONCE(shard->nr_free, shard->nr_free + to - from);
-}
-
 static void shard_add_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
@@ -415,6 +404,10 @@ static void shard_remove_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
 	WRITE_ONCE(page->zbud_shard, NULL);
+	/* What was not worth it in a large shard is worth it in a smaller one. */
+	if (shard->gave_up)
+		WRITE_ONCE(shard->gave_up,
+			   shard->gave_up - shard->gave_up / shard->nr_pages);
 	WRITE_ONCE(shard->nr_pages, shard->nr_pages - 1);
 	atomic_long_dec(&shard_pool(shard)->nr_pages);
 }
@@ -431,11 +424,13 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 
 	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_CHUNKS) {
 		list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
-			int slot = make_room(page, chunks);
+			/* What is bad is not used again once it is empty. */
+			int slot = PageHWPoison(page) ? -1 : make_room(page, chunks);
 
 			if (slot >= 0) {
 				occupy(page, slot, chunks, run);
-				bucket_move(shard, page, bucket);
+				bucket_del(shard, page, bucket);
+				bucket_add(shard, page);
 				return true;
 			}
 			if (!--tries)
@@ -464,7 +459,8 @@ static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *ru
 		return page;
 	}
 	page->zbud_slots[run->slot] = slot_make_hole(chunks);
-	bucket_move(shard, page, bucket);
+	bucket_del(shard, page, bucket);
+	bucket_add(shard, page);
 	return NULL;
 }
 
@@ -527,8 +523,12 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 	if (!take_run(shard, bucket, &obj->parts[0]))
 		return false;
 	obj->nr_parts = 2;
-	if (take_run(shard, chunks, &obj->parts[1]))
+	if (take_run(shard, chunks, &obj->parts[1])) {
+		/* If that is in the same page, it may have moved the first. */
+		obj->parts[0].start = slot_start(obj->parts[0].page,
+						 obj->parts[0].slot);
 		return true;
+	}
 	drop_run(shard, &obj->parts[0]);
 	return false;
 }
@@ -601,7 +601,7 @@ static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 	if (!shard)
 		return false;
 
-	taken = !page_pinned(page);
+	taken = !page_pinned(page) && !PageHWPoison(page);
 	if (taken) {
 		bucket_del(shard, page, page_bucket(page));
 		WRITE_ONCE(page->page_type, page->page_type | ZBUD_ISOLATED);
@@ -708,7 +708,7 @@ static int zbud_page_migrate(struct page *dst, struct page *src,
 		return 0;
 
 	/* Not -EAGAIN: a reader may take longer than migration will retry. */
-	if (page_pinned(src) || !owners_agree(src)) {
+	if (page_pinned(src) || PageHWPoison(src) || !owners_agree(src)) {
 		spin_unlock(&shard->lock);
 		return -EBUSY;
 	}
@@ -877,11 +877,12 @@ static unsigned long shrinker_count(struct shrinker *shrinker,
 	for (i = 0; i < pool->nr_shards; i++) {
 		const struct zbud_shard *shard = &pool->shards[i];
 		unsigned long nr_free = READ_ONCE(shard->nr_free);
+		unsigned long keep = READ_ONCE(shard->nr_pages) / ZBUD_SHRINK_STOP;
 
 		if (shard_sparse(shard, ZBUD_SHRINK_STOP) &&
-		    nr_free > READ_ONCE(shard->gave_up))
-			nr += nr_free / ZBUD_CHUNKS -
-			      READ_ONCE(shard->nr_pages) / ZBUD_SHRINK_STOP;
+		    nr_free > READ_ONCE(shard->gave_up) &&
+		    nr_free / ZBUD_CHUNKS > keep)
+			nr += nr_free / ZBUD_CHUNKS - keep;
 	}
 	return nr ?: SHRINK_EMPTY;
 }
@@ -959,8 +960,8 @@ static int store_in_new_page(struct zbud_pool *pool, unsigned int home,
  * @size: bytes of it, 1 to PAGE_SIZE
  * @gfp: how to get a page if none in the pool has room
  * @nid: the node that such a page should come from, or NUMA_NO_NODE
- * @handle: where to keep the handle.  The word belongs to zbud until the
- *	object is freed, and must stay where it is.
+ * @handle: where to keep the handle, if it is stored.  The word belongs to zbud
+ *	until the object is freed, and must stay where it is.
  *
  * Context: Sleeps if @gfp lets it.  Takes a shard lock, so not from interrupts.
  * Return: 0, -EINVAL if @size is 0, or -ENOMEM if @size is more than a page or
@@ -1013,7 +1014,7 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
  * @handle: the object's handle.  The object must not be being read.
  *
  * The word is 0 afterwards.  A page that is left without objects is free when
- * this returns.
+ * this returns, or when migration lets go of it.
  *
  * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
  */
@@ -1057,7 +1058,8 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
  *
  * Context: Does not sleep, but the caller may until zbud_read_end().  Takes a
  * shard lock, so not from interrupts.
- * Return: 0, or -EIO if there is no such object; then nothing is pinned.
+ * Return: 0, or -EIO if there is no such object, or less of it than @len; then
+ * nothing is pinned.
  */
 int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len)
@@ -1176,7 +1178,7 @@ struct zbud_pool *zbud_create_pool(void)
 
 /**
  * zbud_destroy_pool() - free a pool
- * @pool: the pool, without objects
+ * @pool: the pool, without objects and without users
  *
  * Context: May sleep.
  */

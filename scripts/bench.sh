@@ -5,9 +5,9 @@
 # Usage: bench.sh [--no-build]	with --no-build, the kernels that are there, even if they are not up to date
 #        ROUNDS=1 bench.sh	a quick look; the rule is five
 #
-# Three kinds of rounds: by the clock, from which under emulation only the ratios mean anything; under pressure,
-# with more pages than there is memory for; and by QEMU's count of instructions, which repeats to a fraction of
-# a percent however busy the machine is.
+# Kinds of rounds: by the clock, from which under emulation only the ratios mean anything; under pressure, with
+# more pages than there is memory for; and by QEMU's count of instructions, which repeats to a fraction of a
+# percent however busy the machine is, of swapbench and of a compiler in a cgroup that is too small for it.
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -37,6 +37,9 @@ cases=(
 	'time 16k swapbench -f 16'
 	'time 64k-random swapbench -f 64 -r'
 	"pressure inversion inversion $cold $hot $touches"
+	# 80 % of the memory that it needs. The first case has to find out how much that is.
+	'compile 4k compile 80'
+	'compile 16k+64k compile 80 16 64'
 	# The instructions are the same in every pass, and fewer pages will do.
 	'instructions 4k swapbench -f 4 -n 3072 -p 1'
 	'instructions 64k swapbench -f 64 -n 3072 -p 1'
@@ -45,27 +48,35 @@ cases=(
 )
 
 rounds=${ROUNDS:-5}
+compile_rounds=$((rounds > 2 ? 2 : rounds)) # of ten minutes
 guest=$BUILD/guest/bench
 out=$BUILD/bench
 run=$(date +%Y%m%d-%H%M%S)
 raw=$out/$run.tsv
 
-# Does a machine take part? Without a disk, there is no place for what does not fit. takes_part CLOCK MODE
-takes_part() { [ "$1-$2" != pressure-ramzswap ]; }
+# Does a machine take part? Without a disk, there is no place for what does not fit; and what is asked of a
+# compiler is which folios come in from zswap. takes_part CLOCK MODE
+takes_part() {
+	case $1-$2 in
+	pressure-ramzswap) false ;;
+	compile-*) [ "$2" = zswap ] ;;
+	esac
+}
 
 # Boots a machine; its process id is added to pids. start CLOCK NAME KERNEL MODE
 start() {
-	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() cmdline=MODE=$4
+	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() files=() cmdline=MODE=$4
 
 	case $clock-$mode in
 	pressure-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
+	compile-*) vm+=(-m 1024 -s 512 -I) files=("$TOP/scripts/guest/compile" "$guest/cc") ;;
 	*-zram | *-ramzswap) vm+=(-m 1024) ;;
 	*) vm+=(-m 1024 -s 128) ;;
 	esac
 	[ "$mode" != zram ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	[ "$clock" != instructions ] || vm+=(-I)
-	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 900 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion} "$guest/$clock/cases" \
+	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion} "$guest/$clock/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -120,7 +131,14 @@ say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
 gcc -O2 -Wall -Wextra -static -o "$guest/inversion" "$TOP/scripts/bench/inversion.c"
-for clock in time pressure instructions; do
+# A compiler with its libraries, and a file of the kernel for it
+mkdir -p "$guest/cc"
+cc1=$(gcc -print-prog-name=cc1)
+ldd "$cc1" | grep -o '/[^ ]*' | xargs cp -L -t "$guest/cc" "$cc1"
+make -s -C "$BASE_TREE" O="$BUILD/obj/base" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' kernel/sched/core.i \
+	>>"$LOGS/bench.build.log" 2>&1 || die "kernel/sched/core.i cannot be made; see $LOGS/bench.build.log"
+cp "$BUILD/obj/base/kernel/sched/core.i" "$guest/cc/unit.i"
+for clock in time pressure instructions compile; do
 	mkdir -p "$guest/$clock"
 	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock/cases"
 done
@@ -146,14 +164,20 @@ for clock in time pressure; do
 	done
 done
 # Here they do not disturb each other.
-for ((round = 1; round <= rounds; round++)); do
-	say "instructions, round $round of $rounds"
-	for machine in "${machines[@]}"; do
-		read -r name kernel mode <<<"$machine"
-		start instructions "$name" "$kernel" "$mode"
-	done
-	for machine in "${machines[@]}"; do
-		finish instructions "$round" "${machine%% *}"
+for clock in instructions compile; do
+	[ "$clock" != compile ] || rounds=$compile_rounds
+	for ((round = 1; round <= rounds; round++)); do
+		say "$clock, round $round of $rounds"
+		names=()
+		for machine in "${machines[@]}"; do
+			read -r name kernel mode <<<"$machine"
+			takes_part "$clock" "$mode" || continue
+			start "$clock" "$name" "$kernel" "$mode"
+			names+=("$name")
+		done
+		for name in "${names[@]}"; do
+			finish "$clock" "$round" "$name"
+		done
 	done
 done
 

@@ -33,6 +33,8 @@ arguments() {
 	*debug:large_swapin | kcsan:large_swapin)
 		echo ' -V folios_of_32k -V folios_of_128k -V folios_of_256k -V folios_of_512k'
 		;;
+	# Single pages on the ramzswap device are enough there.
+	*debug:corrupt_data | kcsan:corrupt_data) echo ' -V on_a_disk' ;;
 	esac
 }
 

@@ -2,7 +2,7 @@
 # Boot a kernel in QEMU, run a program in it, and return its exit status.
 #
 #   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
-#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-P PLUGIN] PROGRAM [FILE...]
+#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-j CPUS] [-P PLUGIN] PROGRAM [FILE...]
 #   vm.sh -i ...		the same machine with a prompt, and only FILEs
 #
 # KERNEL: a name as in lib.sh (default: series), or the path of a bzImage.
@@ -10,6 +10,7 @@
 # SWAP_MIB: an ordinary swap disk of that size, already in use. IMAGE: a disk, /dev/disk/NAME, read-only with
 # -d, written to with -w.
 # -x: the power goes when TEXT is a line of the guest's output. That is what is expected then: status 0.
+# CPUS: how many, 2 by default.
 # -I: one CPU, and a clock that counts instructions: a nanosecond in the guest is one, however long it took.
 # PLUGIN: a plugin of QEMU, with its arguments.
 # The guest's output goes to stdout and to build/logs/NAME.log, the kernel's to build/logs/NAME.kernel.log.
@@ -20,8 +21,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 args=("$@")
-kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' plugin=''
-while getopts k:m:c:s:d:w:t:n:x:P:iI opt; do
+kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin=''
+while getopts k:m:c:s:d:w:t:n:x:j:P:iI opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	m) memory=$OPTARG ;;
@@ -32,6 +33,7 @@ while getopts k:m:c:s:d:w:t:n:x:P:iI opt; do
 	t) limit=$OPTARG ;;
 	n) name=$OPTARG ;;
 	x) cut=$OPTARG ;;
+	j) nr_cpus=$OPTARG ;;
 	i) interactive=on ;;
 	I) icount=on ;;
 	P) plugin=$OPTARG ;;
@@ -71,9 +73,9 @@ fi
 [ $# = 0 ] || cp -a "$@" "$work/root/job/"
 (cd "$work/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$work/initramfs"
 
-# Two CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
+# CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
 # stall. hvc0 is the guest's terminal, hvc1 takes the exit status.
-cpus=(-accel 'tcg,thread=multi' -smp 2)
+cpus=(-accel 'tcg,thread=multi' -smp "$nr_cpus")
 [ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
 qemu=(qemu-system-x86_64 "${cpus[@]}" -machine pc -cpu 'qemu64,+rdrand' -m "$memory"
 	-nodefaults -no-user-config -no-reboot -display none -nic none

@@ -219,12 +219,23 @@ static void one_byte_and_a_whole_page_are_sizes(struct kunit *test)
 
 /* === Which page ========================================================== */
 
+/* For tests that have to know which page an object finds. */
+static void use_one_shard(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+
+	zbud_destroy_pool(t->pool);
+	t->pool = create_pool(1);
+	KUNIT_ASSERT_NOT_NULL(test, t->pool);
+}
+
 static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 {
 	struct zbud_test_object objs[ZBUD_SLOTS + 1] = {};
 	struct zbud_test *t = test->priv;
 	unsigned int i;
 
+	use_one_shard(test);
 	for (i = 0; i < ZBUD_SLOTS; i++) {
 		must_store(test, &objs[i], 1 + i);
 		KUNIT_EXPECT_TRUE(test, same_page(&objs[i], &objs[0]));
@@ -243,16 +254,6 @@ static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, same_page(&objs[3], &objs[0]));
 
 	free_objects(test, objs, ZBUD_SLOTS);
-}
-
-/* For tests that have to know which page an object finds. */
-static void use_one_shard(struct kunit *test)
-{
-	struct zbud_test *t = test->priv;
-
-	zbud_destroy_pool(t->pool);
-	t->pool = create_pool(1);
-	KUNIT_ASSERT_NOT_NULL(test, t->pool);
 }
 
 static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
@@ -292,6 +293,7 @@ static void a_page_is_given_back_with_its_last_object(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	int i;
 
+	use_one_shard(test);
 	for (i = 0; i < 4; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
@@ -313,6 +315,7 @@ static void holes_are_closed_for_an_object_that_needs_them(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	int i;
 
+	use_one_shard(test);
 	for (i = 0; i < 8; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
 	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 1);
@@ -336,6 +339,7 @@ static void a_pinned_page_is_not_rearranged(struct kunit *test)
 	unsigned long word;
 	int i;
 
+	use_one_shard(test);
 	for (i = 0; i < 8; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
 	zbud_free(t->pool, &objs[1].handle);
@@ -379,6 +383,7 @@ static void pins_are_counted(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	int i;
 
+	use_one_shard(test);
 	for (i = 0; i < 4; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
 	for (i = 0; i < 2; i++)
@@ -510,6 +515,61 @@ static void a_split_object_can_be_shortened(struct kunit *test)
 	}
 	free_objects(test, &obj, 1);
 	free_objects(test, fillers, 2);
+}
+
+/*
+ * If no page that is as full as the first part wants it has room, as it is
+ * pinned, the page that is taken instead may be the best for the second part.
+ */
+static void both_parts_may_be_in_a_page_that_is_rearranged(struct kunit *test)
+{
+	static const u8 p_chunks[] = { 25, 3, 52, 20, 3 };
+	static const u8 q_chunks[] = { 38, 26, 38, 26 };
+	struct zbud_test_object p[ARRAY_SIZE(p_chunks)] = {};
+	struct zbud_test_object q[ARRAY_SIZE(q_chunks)] = {};
+	struct zbud_test_object r = {}, obj = { .size = chunks_size(100), .seed = 1 };
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_object parts;
+	struct zbud_shard *shard;
+	bool found;
+	int i;
+
+	if (ZBUD_CHUNKS != 128)
+		kunit_skip(test, "the pages of this example have 128 chunks");
+	use_one_shard(test);
+	shard = t->pool->shards;
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		must_store(test, &p[i], chunks_size(p_chunks[i]));
+	for (i = 0; i < ARRAY_SIZE(q); i++)
+		must_store(test, &q[i], chunks_size(q_chunks[i]));
+	must_store(test, &r, chunks_size(77));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 3);
+	zbud_free(t->pool, &p[0].handle);
+	zbud_free(t->pool, &p[2].handle);
+	zbud_free(t->pool, &q[1].handle);
+	zbud_free(t->pool, &q[3].handle);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &q[0].handle, sg, 1), 0);
+
+	fill(t->buf, obj.size, obj.seed);
+	scoped_guard(spinlock, &shard->lock) {
+		found = take_two_runs(shard, obj.size, 100, &parts);
+		if (found)
+			set_object(&parts, &obj.handle, t->buf, obj.size);
+	}
+	zbud_read_end(t->pool, &q[0].handle);
+	KUNIT_ASSERT_TRUE(test, found);
+	KUNIT_EXPECT_PTR_EQ(test, parts.parts[0].page, parts.parts[1].page);
+	KUNIT_EXPECT_TRUE(test, same_page(&obj, &p[1]));
+
+	must_be_same(test, &obj);
+	for (i = 0; i < ARRAY_SIZE(p); i++)
+		if (p[i].handle)
+			must_be_same(test, &p[i]);
+	free_objects(test, &obj, 1);
+	free_objects(test, &r, 1);
+	free_objects(test, p, ARRAY_SIZE(p));
+	free_objects(test, q, ARRAY_SIZE(q));
 }
 
 static void a_lost_second_part_is_an_error(struct kunit *test)
@@ -883,6 +943,42 @@ static void compaction_ends_where_there_is_nothing_to_gain(struct kunit *test)
 	must_store(test, &objs[1], chunks_size(ZBUD_CHUNKS / 4));
 	must_store(test, &objs[3], chunks_size(ZBUD_CHUNKS / 4));
 	free_objects(test, objs, nr);
+}
+
+/* What cannot be moved is gone, and what is left is worth it after all. */
+static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
+{
+	const unsigned int nr_large = 192, nr_pages = 32, nr_small = nr_pages * ZBUD_SLOTS;
+	struct zbud_test_object *large, *small;
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	large = kunit_kcalloc(test, nr_large + nr_small, sizeof(*large), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, large);
+	small = large + nr_large;
+	use_one_shard(test);
+	for (i = 0; i < nr_small; i++)
+		must_store(test, &small[i], chunks_size(ZBUD_CHUNKS / ZBUD_SLOTS));
+	/* Two parts of it would not fit into what two others leave. */
+	for (i = 0; i < nr_large; i++)
+		must_store(test, &large[i], chunks_size(ZBUD_CHUNKS * 3 / 4));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), nr_pages + nr_large);
+	zbud_free(t->pool, &large[0].handle);
+	finish_compaction(t->pool);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), nr_pages + nr_large - 1);
+
+	/* There never is more free space than now, and never less than an eighth. */
+	for (i = 0; i < nr_small; i++) {
+		if (i % 3 == 2)
+			zbud_free(t->pool, &large[i / 3 + 1].handle);
+		if (i % ZBUD_SLOTS)
+			zbud_free(t->pool, &small[i].handle);
+	}
+	free_objects(test, large, nr_large);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), nr_pages);
+	finish_compaction(t->pool);
+	KUNIT_EXPECT_LT(test, zbud_total_pages(t->pool), ZBUD_COMPACT_START);
+	free_objects(test, small, nr_small);
 }
 
 /* === A model ============================================================= */
@@ -1270,6 +1366,7 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(an_object_with_a_strange_header_is_refused),
 	KUNIT_CASE(an_object_is_split_over_holes_of_any_size),
 	KUNIT_CASE(a_split_object_can_be_shortened),
+	KUNIT_CASE(both_parts_may_be_in_a_page_that_is_rearranged),
 	KUNIT_CASE(a_lost_second_part_is_an_error),
 	KUNIT_CASE(out_of_memory_leaves_nothing_behind),
 	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
@@ -1280,6 +1377,7 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(what_is_freed_comes_back_by_itself),
 	KUNIT_CASE(memory_pressure_compacts_further),
 	KUNIT_CASE(compaction_ends_where_there_is_nothing_to_gain),
+	KUNIT_CASE(a_shard_that_has_shrunk_is_compacted),
 	KUNIT_CASE_SLOW(a_million_steps_agree_with_a_model),
 	KUNIT_CASE_SLOW(contents_survive_churn_by_several_threads),
 	{}

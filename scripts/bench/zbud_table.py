@@ -25,6 +25,8 @@ METRICS = [
     *((f"share of pages left {ms} ms after half is freed", "native", f"left_{ms}ms", 1, 3, None, "")
       for ms in (0, 100, 1000)),
     ("ns an operation, all CPUs on one pool", "contended", "contended_operation", 1, 0, None, NEVER_WORSE),
+    ("locks taken in 1000 operations, 8 CPUs", "locks", "locks_taken", 1, 0, None, ""),
+    ("of them, waited for", "locks", "locks_waited", 1, 2, None, NEVER_WORSE),
     ("instructions store + free, fill and empty", "counted", "fill_cycle", 1, 0, None, "ratio <= 0.667"),
     ("instructions store + free, churn", "counted", "churn_cycle", 1, 0, None, "ratio <= 0.667"),
     *((f"instructions {what}, {value}", "counted", f"{metric}_{key}", 1, 0, None, goal)

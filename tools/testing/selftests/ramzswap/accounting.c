@@ -6,6 +6,7 @@
  * All numbers are exact, because a test's process is locked in memory except
  * for its region, and no other process here has a reason to swap.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -196,6 +197,47 @@ TEST_F_TIMEOUT(accounting, incompressible_pages_are_counted_as_such, TEST_SECOND
 	EXPECT_EQ(before + (long long)NR_PAGES, zswap_value("stored_incompressible_pages"));
 	region_unmap(&self->r);
 	EXPECT_EQ(before, zswap_value("stored_incompressible_pages"));
+}
+
+static bool stop_touching;
+
+static void *touch_all_the_time(void *data)
+{
+	struct region *r = data;
+	unsigned long i;
+
+	while (!__atomic_load_n(&stop_touching, __ATOMIC_RELAXED))
+		for (i = 0; i < r->nr_pages; i++)
+			__atomic_load_n(region_page(r, i), __ATOMIC_RELAXED);
+	return NULL;
+}
+
+/*
+ * Who wants a page that is being stored gets it from the swap cache, and what
+ * is stored stays. When the page is only zeros then, that must not come back.
+ */
+TEST_F_TIMEOUT(accounting, what_became_zero_is_not_stored_any_more, TEST_SECONDS)
+{
+	const unsigned long nr = 256;
+	const long long stored = stat_value("pages_stored");
+	struct region r;
+	pthread_t thread;
+	int i;
+
+	ASSERT_TRUE(region_map(&r, nr, FILL_TEXT, 8));
+	region_write_all(&r);
+	stop_touching = false;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, touch_all_the_time, &r));
+	for (i = 0; i < 200; i++)
+		madvise(r.mem, nr * page_size, MADV_PAGEOUT);
+	__atomic_store_n(&stop_touching, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	memset(r.mem, 0, nr * page_size);
+	region_mark_zero(&r, 0, nr);
+	ASSERT_EQ(nr, region_page_out(&r));
+	EXPECT_EQ(stored, stat_value("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	region_unmap(&r);
 }
 
 TEST_F_TIMEOUT(accounting, zero_pages_take_no_memory_of_the_pool, TEST_SECONDS)

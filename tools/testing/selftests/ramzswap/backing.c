@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -104,6 +105,7 @@ FIXTURE_TEARDOWN(backing)
 	inject(self->disk, "removeall");
 	region_unmap(&self->r);
 	zswap_defaults();
+	file_write("/proc/sys/vm/page-cluster", "0");
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	/* Nothing is left of what was swapped out. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
@@ -326,6 +328,43 @@ TEST_F_TIMEOUT(backing, writes_a_large_folio_at_once, TEST_SECONDS)
 	munmap(large, NR_PAGES * page_size);
 }
 
+static long major_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_majflt;
+}
+
+/* Neighbours are read along from the disk, but not what is in memory. */
+TEST_F_TIMEOUT(backing, reads_ahead_from_the_disk_only, TEST_SECONDS)
+{
+	const unsigned long half = NR_PAGES / 2;
+	unsigned long i, swapped;
+	long faults;
+
+	ASSERT_TRUE(file_write("/proc/sys/vm/page-cluster", "3"));
+	ASSERT_EQ(half, page_out(self->r.mem, half));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	ASSERT_EQ(half, stat_of("pages_stored"));
+
+	faults = major_faults();
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, half, half));
+	EXPECT_GT(half / 4, major_faults() - faults);
+
+	/* Every second page leaves the others where they are. */
+	faults = major_faults();
+	for (i = 0; i < half; i += 2)
+		EXPECT_EQ(0, region_wrong_bytes(&self->r, i, 1));
+	EXPECT_LE(half / 2, major_faults() - faults);
+	swapped = pages_swapped(self->r.mem, half);
+	EXPECT_EQ(half / 2, swapped);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
 TEST_F_TIMEOUT(backing, loses_nothing_when_it_cannot_be_written, TEST_SECONDS)
 {
 	const char * const rules[] = {
@@ -458,6 +497,7 @@ FIXTURE_TEARDOWN(small)
 		return;
 	region_unmap(&self->r);
 	zswap_defaults();
+	file_write("/proc/sys/vm/page-cluster", "0");
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
@@ -714,8 +754,8 @@ TEST(backing_device_is_refused_with_a_reason)
 
 TEST(backing_device_is_held_and_given_back)
 {
-	char path[64], value[128], name[80];
-	int fd;
+	char path[64], value[128], name[80], block[4096] = "";
+	int fd, writer;
 
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
@@ -723,7 +763,13 @@ TEST(backing_device_is_held_and_given_back)
 	if (!borrow_disk(path, sizeof(path)))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	snprintf(name, sizeof(name), "%s\n", path);
+	/* Who has it open already can write to it before and after, but not meanwhile. */
+	writer = open(path, O_WRONLY);
+	ASSERT_LE(0, writer);
+	EXPECT_EQ(sizeof(block), pwrite(writer, block, sizeof(block), MIB));
 	ASSERT_EQ(0, attr_write("backing_dev", name));
+	EXPECT_EQ(-1, pwrite(writer, block, sizeof(block), MIB));
+	EXPECT_EQ(ETXTBSY, errno);
 	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", value, sizeof(value)));
 	EXPECT_STREQ(name, value);
 	EXPECT_FALSE(swap_enable(path, -1));
@@ -740,6 +786,8 @@ TEST(backing_device_is_held_and_given_back)
 	EXPECT_STREQ("none\n", value);
 	EXPECT_EQ(0, attr_write("backing_dev", path));
 	EXPECT_EQ(0, attr_write("backing_dev", "none"));
+	EXPECT_EQ(sizeof(block), pwrite(writer, block, sizeof(block), MIB));
+	close(writer);
 	fd = open(path, O_RDONLY | O_EXCL);
 	EXPECT_LE(0, fd);
 	close(fd);

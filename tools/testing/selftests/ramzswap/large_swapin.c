@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -449,6 +450,61 @@ TEST_F_TIMEOUT(parts, come_to_two_threads_at_once, TEST_SECONDS)
 		pthread_join(thread, NULL);
 		EXPECT_EQ(self->stored_before, pages_stored());
 	}
+}
+
+/* What the thread frees: a page of the folio that is touched, a little later */
+struct late_free {
+	struct region *r;
+	unsigned long folio;
+};
+
+static void *free_the_last_page_late(void *data)
+{
+	struct late_free *f = data;
+	struct timespec start, now;
+	unsigned long next;
+	long ns;
+
+	for (next = 0; next < NR_FOLIOS; next++) {
+		while (__atomic_load_n(&f->folio, __ATOMIC_ACQUIRE) <= next)
+			;
+		clock_gettime(CLOCK_MONOTONIC, &start);
+		do {
+			clock_gettime(CLOCK_MONOTONIC, &now);
+			ns = (now.tv_sec - start.tv_sec) * 1000000000 +
+			     now.tv_nsec - start.tv_nsec;
+		} while (ns < (long)(next % 32) * 16000);
+		madvise(region_page(f->r, (next + 1) * FOLIO_PAGES - 1), page_size,
+			MADV_DONTNEED);
+	}
+	return NULL;
+}
+
+/* Whatever has become of the folio, nobody may be stuck in a fault. */
+TEST_F_TIMEOUT(parts, a_page_freed_as_they_come_leaves_the_rest, TEST_SECONDS)
+{
+	struct late_free f = { .r = &self->r };
+	pthread_t thread;
+	unsigned long i;
+	int round;
+
+	for (round = 0; round < 8; round++) {
+		f.folio = 0;
+		ASSERT_EQ(0, pthread_create(&thread, NULL, free_the_last_page_late, &f));
+		for (i = 0; i < NR_FOLIOS; i++) {
+			__atomic_store_n(&f.folio, i + 1, __ATOMIC_RELEASE);
+			EXPECT_EQ(0, region_wrong_bytes(&self->r, i * FOLIO_PAGES,
+							FOLIO_PAGES - 1));
+		}
+		pthread_join(thread, NULL);
+		for (i = 0; i < NR_FOLIOS; i++)
+			region_mark_zero(&self->r, (i + 1) * FOLIO_PAGES - 1, 1);
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		EXPECT_EQ(self->stored_before, pages_stored());
+		region_write_all(&self->r);
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	}
+	EXPECT_LT(0, FOLIOS_OF_64K_IN);
 }
 
 /* === Cgroups ============================================================= */

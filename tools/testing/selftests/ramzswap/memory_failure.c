@@ -124,8 +124,8 @@ TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
 			EXPECT_TRUE(page_is(self->victims[i], KPF_ZBUD));
 			EXPECT_FALSE(page_is(self->victims[i], KPF_HWPOISON));
 		} else {
-			/* The type stays when a page with this flag is freed. */
 			EXPECT_TRUE(page_is(self->victims[i], KPF_HWPOISON));
+			EXPECT_FALSE(page_is(self->victims[i], KPF_ZBUD));
 			done++;
 		}
 	}
