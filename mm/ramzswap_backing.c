@@ -659,8 +659,12 @@ static int activate_bdev(struct ramzswap_backing *b, const char **why)
 	int err;
 
 	b->bdev = I_BDEV(inode);
+	*why = bdev_fault(b->bdev);
+	if (*why)
+		return -EINVAL;
 	b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
-	inode_lock(inode);
+	/* Not a ramzswap device, whose inode swapon locks before its own lock. */
+	inode_lock_nested(inode, I_MUTEX_CHILD);
 	*why = "it is in use for swap already";
 	err = IS_SWAPFILE(inode) ? -EBUSY : close_to_others(b, inode, why);
 	inode_unlock(inode);
@@ -717,6 +721,9 @@ unlock:
 		return err;
 
 	b->bdev = sis->bdev;
+	*why = bdev_fault(b->bdev);
+	if (*why)
+		return -EINVAL;
 	b->nr_blocks = sis->max;
 	*why = "out of memory";
 	return copy_extents(b);
@@ -760,7 +767,7 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 {
 	struct ramzswap_backing *b;
 	struct inode *inode;
-	int err = -EINVAL;
+	int err;
 
 	*why = "out of memory";
 	b = kzalloc_obj(*b);
@@ -785,10 +792,6 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 		err = -ENOTBLK;
 	}
 	if (err)
-		goto fail;
-	err = -EINVAL;
-	*why = bdev_fault(b->bdev);
-	if (*why)
 		goto fail;
 
 	*why = "out of memory";
@@ -819,7 +822,7 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 		deactivate_file(b);
 	if (b->closed) {
 		inode = b->file->f_mapping->host;
-		inode_lock(inode);
+		inode_lock_nested(inode, I_MUTEX_CHILD);
 		inode->i_flags &= ~S_SWAPFILE;
 		inode_unlock(inode);
 	}

@@ -416,14 +416,14 @@ TEST_F_TIMEOUT(parts, come_while_others_are_written_back, TEST_SECONDS)
 
 	stop = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out_all_the_time, &r));
-	for (round = 0; round < 20; round++)
+	/* On a slow machine it takes longer until they meet. */
+	for (round = 0; round < 20 || zswap_value("written_back_pages") == written ||
+	     !FOLIOS_OF_64K_IN; round++)
 		EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	TH_LOG("%lld folios came whole, %lld pages were written back",
 	       FOLIOS_OF_64K_IN, zswap_value("written_back_pages") - written);
-	EXPECT_LT(written, zswap_value("written_back_pages"));
-	EXPECT_LT(0, FOLIOS_OF_64K_IN);
 	region_unmap(&r);
 	memcg_remove(memcg);
 }
