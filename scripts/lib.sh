@@ -149,15 +149,15 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 kernel_source() {
 	case $1 in
 	base | base-debug) echo "$BASE_TREE" ;;
-	series | debug | kcsan | lockstat) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan lockstat." ;;
+	series | debug | kcsan) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan." ;;
 	esac
 }
 
 kernel_fragments() {
 	case $1 in
 	*debug) echo vm.config debug.config ;;
-	kcsan | lockstat) echo vm.config "$1.config" ;;
+	kcsan) echo vm.config kcsan.config ;;
 	*) echo vm.config ;;
 	esac
 }
