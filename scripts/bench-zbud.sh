@@ -6,7 +6,8 @@
 #        SIZES=DIR bench-zbud.sh	also the sizes in DIR/*.sizes: a line a page, its compressed size first
 #
 # Times are measured on User-mode Linux, which runs at this machine's speed; how many instructions an operation
-# takes, by QEMU, which also has 8 CPUs contend. The sizes are those of pages of programs that are recorded here, and of SIZES.
+# takes, by QEMU, which also has 8 CPUs contend. The sizes are those of pages of programs that are recorded
+# here, and of SIZES.
 # All numbers go to build/bench/zbud-RUN.tsv, the table to zbud-RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

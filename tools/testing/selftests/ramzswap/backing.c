@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -326,14 +325,6 @@ TEST_F_TIMEOUT(backing, writes_a_large_folio_at_once, TEST_SECONDS)
 		ASSERT_EQ(0, memcmp(page, large + i * page_size, page_size));
 	}
 	munmap(large, NR_PAGES * page_size);
-}
-
-static long major_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_majflt;
 }
 
 /* Neighbours are read along from the disk, but not what is in memory. */

@@ -319,18 +319,9 @@ static int read_error(const void *page)
 /* Is there a page in the swap cache that could not be read? */
 static bool failed_pages_cached(void)
 {
-	const __u64 want = 1ULL << KPF_SWAPCACHE, mask = want | 1ULL << KPF_UPTODATE;
-	int fd = open("/proc/kpageflags", O_RDONLY);
-	bool found = false;
-	__u64 flags[1024];
-	ssize_t n;
-	int i;
+	const __u64 cached = 1ULL << KPF_SWAPCACHE;
 
-	while (!found && (n = read(fd, flags, sizeof(flags))) > 0)
-		for (i = 0; i < n / (ssize_t)sizeof(*flags); i++)
-			found |= (flags[i] & mask) == want;
-	close(fd);
-	return found;
+	return find_pages(cached | 1ULL << KPF_UPTODATE, cached, NULL, 0);
 }
 
 /*
@@ -377,22 +368,6 @@ struct setup {
 	long long stored, pool, failed_reads, decompress_fail;
 };
 
-/* Folios of this size only, in both kinds of memory; with 0, none that are large */
-static void only_size(unsigned long kib)
-{
-	unsigned long size;
-	char path[128];
-
-	for (size = 8; size <= 2048; size *= 2) {
-		const char *value = size == kib ? "always" : "never";
-
-		snprintf(path, sizeof(path), THP "hugepages-%lukB/enabled", size);
-		file_write(path, value);
-		snprintf(path, sizeof(path), THP "hugepages-%lukB/shmem_enabled", size);
-		file_write(path, value);
-	}
-}
-
 static bool device_begin(const char *backing)
 {
 	swapoff(DEVICE_PATH);
@@ -418,7 +393,7 @@ static const char *begin(struct setup *s)
 		return "there is no cgroup2 with a memory controller";
 	if (s->device && !device_begin(s->backing))
 		return "the ramzswap device cannot be swapped on";
-	only_size(s->large ? 64 : 0);
+	thp_only_size(s->large ? 64 : 0);
 	test_stay_resident();
 	sigaction(SIGBUS, &sa, NULL);
 	s->stored = pages_stored();

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -18,7 +16,6 @@
 #define NR_PAGES	(16 * MIB / page_size)
 #define FOLIO_PAGES	(64UL * 1024 / page_size)
 #define NR_FOLIOS	(NR_PAGES / FOLIO_PAGES)
-#define THP_SIZE	THP "hugepages-%lukB/%s"
 
 static const char *skip_reason;
 
@@ -31,25 +28,6 @@ static long long size_value(unsigned long kib, const char *name)
 	return file_number(path);
 }
 
-static bool size_set(unsigned long kib, const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), THP_SIZE, kib, name);
-	return file_write(path, value);
-}
-
-/* Only this size, in both kinds of memory; with 0, none */
-static void only_size(unsigned long kib)
-{
-	unsigned long size;
-
-	for (size = 8; size <= 2048; size *= 2) {
-		size_set(size, "enabled", size == kib ? "always" : "never");
-		size_set(size, "shmem_enabled", size == kib ? "always" : "never");
-	}
-}
-
 /* Begin a test with folios of this size. Return: why it has to be skipped, or NULL. */
 static const char *use_size(unsigned long kib)
 {
@@ -58,17 +36,9 @@ static const char *use_size(unsigned long kib)
 	if (size_value(kib, "stats/zswpin") < 0)
 		return "no folios of this size, or none that zswap swaps in";
 
-	only_size(kib);
+	thp_only_size(kib);
 	test_stay_resident();
 	return NULL;
-}
-
-static long major_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_majflt;
 }
 
 /* All numbers below @nr, in the same random order each time */
@@ -186,7 +156,7 @@ TEST_F_TIMEOUT(anonymous, do_not_come_to_who_says_that_it_is_random, TEST_SECOND
 
 TEST_F_TIMEOUT(anonymous, a_size_that_is_switched_off_does_not_come, TEST_SECONDS)
 {
-	only_size(0);
+	thp_only_size(0);
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_EQ(0, FOLIOS_IN);
@@ -270,7 +240,7 @@ TEST_F_TIMEOUT(parts, what_is_in_the_cache_comes_in_smaller_folios, TEST_SECONDS
 	long long fallbacks = size_value(64, "stats/swpin_fallback");
 
 	one_of_each_to_disk(_metadata, &self->r, 5);
-	size_set(16, "enabled", "always");
+	thp_size_set(16, "enabled", "always");
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_EQ(0, FOLIOS_OF_64K_IN);
 	/* All quarters but that with the page that is on the disk */
@@ -461,19 +431,15 @@ struct late_free {
 static void *free_the_last_page_late(void *data)
 {
 	struct late_free *f = data;
-	struct timespec start, now;
 	unsigned long next;
-	long ns;
+	double start;
 
 	for (next = 0; next < NR_FOLIOS; next++) {
 		while (__atomic_load_n(&f->folio, __ATOMIC_ACQUIRE) <= next)
 			;
-		clock_gettime(CLOCK_MONOTONIC, &start);
-		do {
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			ns = (now.tv_sec - start.tv_sec) * 1000000000 +
-			     now.tv_nsec - start.tv_nsec;
-		} while (ns < (long)(next % 32) * 16000);
+		start = seconds_now();
+		while (seconds_now() - start < (next % 32) * 16e-6)
+			;
 		madvise(region_page(f->r, (next + 1) * FOLIO_PAGES - 1), page_size,
 			MADV_DONTNEED);
 	}

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -547,6 +548,35 @@ double seconds_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
+/* Page faults of this process that had to read from swap */
+long major_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_majflt;
+}
+
+/* What a directory of a size of folios has under this name, as a setting */
+bool thp_size_set(unsigned long kib, const char *name, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), THP_SIZE, kib, name);
+	return file_write(path, value);
+}
+
+/* Folios of this size only, in both kinds of memory; with 0, none that are large */
+void thp_only_size(unsigned long kib)
+{
+	unsigned long size;
+
+	for (size = 8; size <= 2048; size *= 2) {
+		thp_size_set(size, "enabled", size == kib ? "always" : "never");
+		thp_size_set(size, "shmem_enabled", size == kib ? "always" : "never");
+	}
+}
+
 /* A setting that is changed by the tests, and its value before */
 struct setting {
 	const char *path;
@@ -702,10 +732,10 @@ bool page_is(unsigned long pfn, int kpf)
 }
 
 /*
- * All pages of the pool: not those that failed, which keep their type when they
- * are freed. Return: how many there are; the first @max of them are in @pfns.
+ * All page frames of which /proc/kpageflags says @want, as far as @mask goes.
+ * Return: how many there are; the first @max of them are in @pfns.
  */
-unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
+unsigned long find_pages(__u64 mask, __u64 want, unsigned long *pfns, unsigned long max)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY);
 	unsigned long pfn = 0, found = 0;
@@ -717,13 +747,21 @@ unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
 		return 0;
 	while ((n = read(fd, flags, sizeof(flags))) > 0)
 		for (i = 0; i < n / (ssize_t)sizeof(*flags); i++, pfn++)
-			if ((flags[i] >> KPF_ZBUD & 1) && !(flags[i] >> KPF_HWPOISON & 1)) {
+			if ((flags[i] & mask) == want) {
 				if (found < max)
 					pfns[found] = pfn;
 				found++;
 			}
 	close(fd);
 	return found;
+}
+
+/* All pages of the pool but those that failed. Return: as find_pages(). */
+unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
+{
+	const __u64 zbud = 1ULL << KPF_ZBUD;
+
+	return find_pages(zbud | 1ULL << KPF_HWPOISON, zbud, pfns, max);
 }
 
 /* === Swap devices and cgroups ============================================ */

@@ -19,6 +19,7 @@
 #define RAMZSWAP_STATS		RAMZSWAP_DEBUG "stats"
 #define COMPACT_MEMORY		"/proc/sys/vm/compact_memory"
 #define THP			"/sys/kernel/mm/transparent_hugepage/"
+#define THP_SIZE		THP "hugepages-%lukB/%s"
 #define THP_64K			THP "hugepages-64kB/"
 #define THP_2M			THP "hugepages-2048kB/"
 
@@ -109,6 +110,10 @@ bool file_write(const char *path, const char *value);
 bool file_write_number(const char *path, long long value);
 
 double seconds_now(void);
+long major_faults(void);
+
+bool thp_size_set(unsigned long kib, const char *name, const char *value);
+void thp_only_size(unsigned long kib);
 
 bool zswap_defaults(void);
 const char *test_begin(void);
@@ -123,6 +128,8 @@ void test_stay_resident(void);
 #define UNPOISON_PFN		"/sys/kernel/debug/hwpoison/unpoison-pfn"
 
 bool page_is(unsigned long pfn, int kpf);
+unsigned long find_pages(__u64 mask, __u64 want, unsigned long *pfns,
+			 unsigned long max);
 unsigned long find_pool_pages(unsigned long *pfns, unsigned long max);
 
 /* === Swap devices and cgroups ============================================ */

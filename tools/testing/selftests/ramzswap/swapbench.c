@@ -28,7 +28,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -197,15 +196,12 @@ static void order_init(struct bench *b, bool random)
 /* Folios of one size only */
 static void folio_size_set(unsigned long kib)
 {
-	char path[128];
 	unsigned long size;
 
-	for (size = 8; size <= 2048; size *= 2) {
-		snprintf(path, sizeof(path),
-			 "/sys/kernel/mm/transparent_hugepage/hugepages-%lukB/enabled", size);
-		if (!file_write(path, size == kib ? "always" : "never") && size == kib)
-			die("no folios of %lu KiB: %s", kib, path);
-	}
+	for (size = 8; size <= 2048; size *= 2)
+		if (!thp_size_set(size, "enabled", size == kib ? "always" : "never") &&
+		    size == kib)
+			die("no folios of %lu KiB", kib);
 }
 
 static long long folio_stat(const struct bench *b, const char *name)
@@ -384,15 +380,6 @@ static double measured_cpu_ns(void (*measure)(struct bench *b), struct bench *b)
 
 	measure(b);
 	return own_cpu_ns() - start;
-}
-
-/* Page faults of this process that had to read from swap */
-static long major_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_majflt;
 }
 
 /* The part of the region that went in folios of its size since @before */
