@@ -438,7 +438,7 @@ static void *free_the_last_page_late(void *data)
 		while (__atomic_load_n(&f->folio, __ATOMIC_ACQUIRE) <= next)
 			;
 		start = seconds_now();
-		while (seconds_now() - start < (next % 32) * 16e-6)
+		while (seconds_now() - start < (next % 32) * 0.000016)
 			;
 		madvise(region_page(f->r, (next + 1) * FOLIO_PAGES - 1), page_size,
 			MADV_DONTNEED);
