@@ -103,16 +103,13 @@
 #define ZBUD_PFN_BITS		(BITS_PER_LONG - PAGE_SHIFT)
 #endif
 
-/* Enough for the CPUs of a large machine to stay out of each other's way. */
-#define ZBUD_SHARDS_PER_CPU	2
+/* Enough for CPUs to stay out of each other's way, even if one stores it all. */
+#define ZBUD_SHARDS_PER_CPU	8
 #define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
 #define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
-/*
- * Shards that a CPU allocates from, beginning with any: its own, and as many of
- * the next one's.  More would only be looked at in vain when the pool is full.
- */
+/* An object may go to as many of them; if there is no memory, to all. */
 #define ZBUD_SHARDS_SEARCHED	4U
 
 /*
@@ -908,6 +905,7 @@ struct zbud_data {
 	size_t size;
 	unsigned int chunks;	/* if it is not split */
 	unsigned long *handle;
+	unsigned int home;	/* the first shard to search */
 };
 
 /* Store in the pages that the shard has. */
@@ -925,19 +923,45 @@ static bool store_in_shard(struct zbud_shard *shard, const struct zbud_data *dat
 	return true;
 }
 
-static int store_in_new_page(struct zbud_pool *pool, unsigned int home,
-			     const struct zbud_data *data, gfp_t gfp, int nid)
+/* Store in the pages that up to @nr shards have. */
+static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data,
+			    unsigned int nr)
+{
+	DECLARE_BITMAP(may_split_in, ZBUD_MAX_SHARDS) = {};
+	unsigned int i;
+
+	if (data->chunks >= ZBUD_CHUNKS)
+		return false;
+	nr = min(nr, pool->nr_shards);
+	for (i = 0; i < nr; i++) {
+		struct zbud_shard *shard = pool_shard(pool, data->home + i);
+		/* Only a peek: if it is wrong, that costs a little space or time. */
+		unsigned int bucket = data_race(largest_bucket(shard));
+
+		if (bucket >= data->chunks && store_in_shard(shard, data, false))
+			return true;
+		if (may_split(bucket, data->chunks))
+			__set_bit(i, may_split_in);
+	}
+	for_each_set_bit(i, may_split_in, nr)
+		if (store_in_shard(pool_shard(pool, data->home + i), data, true))
+			return true;
+	return false;
+}
+
+static bool store_in_new_page(struct zbud_pool *pool,
+			      const struct zbud_data *data, gfp_t gfp, int nid)
 {
 	struct page *page = get_page_from_buddy(gfp, nid);
 	struct zbud_shard *shard;
 	struct zbud_object obj;
 
 	if (!page)
-		return -ENOMEM;
+		return false;
 
 	__folio_set_zbud(page_folio(page));
 	page_add_free_chunks(page, ZBUD_CHUNKS);
-	shard = pool_shard(pool, home + page_to_pfn(page) % ZBUD_SHARDS_SEARCHED);
+	shard = pool_shard(pool, data->home);
 	WRITE_ONCE(page->zbud_shard, shard);
 	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
 	inc_zone_page_state(page, NR_ZSPAGES);
@@ -948,7 +972,7 @@ static int store_in_new_page(struct zbud_pool *pool, unsigned int home,
 	guard(spinlock)(&shard->lock);
 	shard_add_page(shard, page);
 	page_set_movable(page);
-	return 0;
+	return true;
 }
 
 /* === Interface =========================================================== */
@@ -975,37 +999,15 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 		.size = size,
 		.chunks = size_to_chunks(size),
 		.handle = handle,
+		.home = hash_ptr(handle, BITS_PER_BYTE),
 	};
-	unsigned int home = raw_smp_processor_id() * ZBUD_SHARDS_PER_CPU;
-	/* Any, so that none is always full while others have all the room. */
-	unsigned int first = hash_ptr(handle, const_ilog2(ZBUD_SHARDS_SEARCHED));
-	unsigned long may_split_in = 0;
-	unsigned int i, searched;
-	struct zbud_shard *shard;
 
-	if (!size)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -ENOMEM;
-
-	searched = data.chunks < ZBUD_CHUNKS ?
-		   min(pool->nr_shards, ZBUD_SHARDS_SEARCHED) : 0;
-	for (i = 0; i < searched; i++) {
-		unsigned int bucket;
-
-		shard = pool_shard(pool, home + (i ^ first));
-		/* Only a peek: if it is wrong, that costs a little space or time. */
-		bucket = data_race(largest_bucket(shard));
-		if (bucket >= data.chunks && store_in_shard(shard, &data, false))
-			return 0;
-		if (may_split(bucket, data.chunks))
-			may_split_in |= BIT(i);
-	}
-	for_each_set_bit(i, &may_split_in, searched)
-		if (store_in_shard(pool_shard(pool, home + (i ^ first)), &data, true))
-			return 0;
-
-	return store_in_new_page(pool, home, &data, gfp, nid);
+	if (!size || size > PAGE_SIZE)
+		return size ? -ENOMEM : -EINVAL;
+	/* If there is no memory, any room will do. */
+	return store_in_shards(pool, &data, ZBUD_SHARDS_SEARCHED) ||
+	       store_in_new_page(pool, &data, gfp, nid) ||
+	       store_in_shards(pool, &data, ZBUD_MAX_SHARDS) ? 0 : -ENOMEM;
 }
 
 /**

@@ -149,8 +149,8 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 kernel_source() {
 	case $1 in
 	base | base-debug) echo "$BASE_TREE" ;;
-	series | debug | kcsan) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan." ;;
+	series | debug | kcsan | lockstat) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan lockstat." ;;
 	esac
 }
 
@@ -158,6 +158,7 @@ kernel_fragments() {
 	case $1 in
 	*debug) echo vm.config debug.config ;;
 	kcsan) echo vm.config kcsan.config ;;
+	lockstat) echo vm.config lockstat.config ;;
 	*) echo vm.config ;;
 	esac
 }

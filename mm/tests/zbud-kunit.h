@@ -616,6 +616,7 @@ static void out_of_memory_leaves_nothing_behind(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	int i;
 
+	use_one_shard(test);
 	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
 	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none, 1, 1), -ENOMEM);
 	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none, PAGE_SIZE, 1), -ENOMEM);
@@ -637,6 +638,21 @@ static void out_of_memory_leaves_nothing_behind(struct kunit *test)
 
 	free_objects(test, &none, 1);
 	free_objects(test, objs, 3);
+}
+
+static void out_of_memory_any_shard_will_do(struct kunit *test)
+{
+	struct zbud_test_object objs[ZBUD_SLOTS] = {};
+	struct zbud_test *t = test->priv;
+	int i;
+
+	must_store(test, &objs[0], 1);
+	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
+	for (i = 1; i < ZBUD_SLOTS; i++)
+		must_store(test, &objs[i], 1);
+	kunit_deactivate_static_stub(test, get_page_from_buddy);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+	free_objects(test, objs, ZBUD_SLOTS);
 }
 
 /* === Migration =========================================================== */
@@ -680,6 +696,7 @@ static void a_migrated_page_takes_its_objects_along(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_MIGRATION))
 		kunit_skip(test, "no CONFIG_MIGRATION");
 
+	use_one_shard(test);
 	for (i = 0; i < 6; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 8));
 	zbud_free(t->pool, &objs[2].handle);
@@ -1369,6 +1386,7 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(both_parts_may_be_in_a_page_that_is_rearranged),
 	KUNIT_CASE(a_lost_second_part_is_an_error),
 	KUNIT_CASE(out_of_memory_leaves_nothing_behind),
+	KUNIT_CASE(out_of_memory_any_shard_will_do),
 	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
 	KUNIT_CASE(both_parts_of_an_object_can_be_migrated),
 	KUNIT_CASE(a_pinned_page_is_not_migrated),

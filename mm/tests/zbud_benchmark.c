@@ -9,6 +9,8 @@
  *   objects     how many objects are stored at a time
  *   threads     how many threads contend
  *   operations  how many operations each of these does
+ *   one_stores  whether one thread stores what is there when they begin, as
+ *               kswapd may have, or each its own
  *   measure     write an allocator's name: speed and memory, one thread
  *   contend     write an allocator's name: many threads on one pool
  *   results     of the last run: lines of a name and a number
@@ -59,6 +61,7 @@ static unsigned int nr_sizes;
 static u32 nr_objects = 60000;
 static u32 nr_threads = 8;
 static u32 nr_operations = 100000;
+static bool one_stores;
 static char results_text[PAGE_SIZE];
 static struct seq_buf results;
 /* Every object is a piece of this, of up to PAGE_SIZE from any byte on. */
@@ -576,6 +579,7 @@ static int bench_measure(const struct allocator *alloc, void *pool)
 struct contender {
 	struct run run;
 	struct completion *start;
+	struct completion ready;
 	struct completion done;
 	ktime_t end;
 	int err;
@@ -605,8 +609,12 @@ static int contender_thread(void *data)
 {
 	struct contender *c = data;
 
+	c->err = refill(&c->run);
+	c->run.store.nr = 0;
+	complete(&c->ready);
 	wait_for_completion(c->start);
-	c->err = contend(&c->run, nr_operations);
+	if (!c->err)
+		c->err = contend(&c->run, nr_operations);
 	c->end = ktime_get();
 	complete(&c->done);
 	return 0;
@@ -629,23 +637,25 @@ static int bench_contend(const struct allocator *alloc, void *pool)
 		c->run.alloc = alloc;
 		c->run.pool = pool;
 		c->start = &start;
+		init_completion(&c->ready);
 		init_completion(&c->done);
 		err = run_prepare(&c->run, max(nr_objects / nr_threads, 1U),
 				  SEED + i, max(nr_operations, nr_objects));
-		if (!err)
+		/* What is there already, the thread will not store. */
+		if (!err && one_stores)
 			err = refill(&c->run);
-		c->run.store.nr = 0;
 	}
-	for (i = 0; i < nr_threads && !err; i++, nr_started++)
+	for (i = 0; i < nr_threads && !err; i++) {
 		err = PTR_ERR_OR_ZERO(kthread_run(contender_thread, &contenders[i],
 						  "zbud_bench/%u", i));
+		nr_started += !err;
+	}
 
+	for (i = 0; i < nr_started; i++)
+		wait_for_completion(&contenders[i].ready);
 	begin = ktime_get();
 	complete_all(&start);
 	for (i = 0; i < nr_started; i++) {
-		/* If a thread could not be made, there is one less to wait for. */
-		if (err && i == nr_started - 1)
-			break;
 		wait_for_completion(&contenders[i].done);
 		end = max(end, contenders[i].end);
 		err = err ?: contenders[i].err;
@@ -755,6 +765,7 @@ static int __init zbud_benchmark_init(void)
 	debugfs_create_u32("objects", 0600, dir, &nr_objects);
 	debugfs_create_u32("threads", 0600, dir, &nr_threads);
 	debugfs_create_u32("operations", 0600, dir, &nr_operations);
+	debugfs_create_bool("one_stores", 0600, dir, &one_stores);
 	debugfs_create_file("sizes", 0200, dir, NULL, &sizes_fops);
 	debugfs_create_file_aux("measure", 0200, dir, NULL, bench_measure, &run_fops);
 	debugfs_create_file_aux("contend", 0200, dir, NULL, bench_contend, &run_fops);

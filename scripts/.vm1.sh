@@ -1,0 +1,141 @@
+#!/bin/bash
+# Boot a kernel in QEMU, run a program in it, and return its exit status.
+#
+#   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
+#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-j CPUS] [-P PLUGIN] PROGRAM [FILE...]
+#   vm.sh -i ...		the same machine with a prompt, and only FILEs
+#
+# KERNEL: a name as in lib.sh (default: series), or the path of a bzImage.
+# PROGRAM, FILEs and directories are in the guest's /job; NAME=VALUE in CMDLINE is in its environment.
+# SWAP_MIB: an ordinary swap disk of that size, already in use. IMAGE: a disk, /dev/disk/NAME, read-only with
+# -d, written to with -w.
+# -x: the power goes when TEXT is a line of the guest's output. That is what is expected then: status 0.
+# CPUS: how many, 2 by default.
+# -I: one CPU, and a clock that counts instructions: a nanosecond in the guest is one, however long it took.
+# PLUGIN: a plugin of QEMU, with its arguments.
+# The guest's output goes to stdout and to build/logs/NAME.log, the kernel's to build/logs/NAME.kernel.log.
+#
+# Exit status: the program's; or 100 if the kernel complained in its log, 101 if it died, 124 if it hung.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+args=("$@")
+kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin=''
+while getopts k:m:c:s:d:w:t:n:x:j:P:iI opt; do
+	case $opt in
+	k) kernel=$OPTARG ;;
+	m) memory=$OPTARG ;;
+	c) cmdline=$OPTARG ;;
+	s) swap=$OPTARG ;;
+	d) disks+=("$OPTARG,readonly=on") ;;
+	w) disks+=("$OPTARG") ;;
+	t) limit=$OPTARG ;;
+	n) name=$OPTARG ;;
+	x) cut=$OPTARG ;;
+	j) nr_cpus=$OPTARG ;;
+	i) interactive=on ;;
+	I) icount=on ;;
+	P) plugin=$OPTARG ;;
+	*) die "unknown option" "The first lines of $0 say which there are." ;;
+	esac
+done
+shift $((OPTIND - 1))
+[ -n "$interactive" ] || [ $# -ge 1 ] || die "no program to run" "The first lines of $0 show how to call it."
+need_pkgs vm
+if [[ $kernel = */* ]]; then image=$kernel; else image=$(kernel_image "$kernel"); fi
+[ -f "$image" ] || die "there is no $image" "Build it with scripts/build-kernel.sh."
+busybox=$(command -v busybox) || die "busybox is missing" "Install the package busybox-static."
+command -v qemu-system-x86_64 >/dev/null || die "QEMU is missing" "Install the package qemu-system-x86."
+
+name=${name:-$(basename "${1:-shell}" .sh)}
+mkdir -p "$LOGS"
+for old in "$BUILD"/vm.*; do	# of runs that were killed
+	[ ! -d "$old" ] || kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
+done
+log=$LOGS/$name.log klog=$LOGS/$name.kernel.log
+rm -f "$log" "$klog"
+work=$BUILD/vm.$$ pid=''
+mkdir "$work"
+trap '[ -z "$pid" ] || kill "$pid" || :; rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# The initramfs: busybox, init, the program.
+mkdir -p "$work/root/bin" "$work/root/job"
+cp -L "$busybox" "$work/root/bin/busybox"
+cp "$TOP/scripts/guest/init" "$work/root/init"
+if [ -z "$interactive" ]; then
+	cp "$1" "$work/root/job/run"
+	chmod +x "$work/root/job/run"
+	shift
+fi
+[ $# = 0 ] || cp -a "$@" "$work/root/job/"
+(cd "$work/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$work/initramfs"
+
+# CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
+# stall. hvc0 is the guest's terminal, hvc1 takes the exit status.
+cpus=(-accel 'tcg,thread=single' -smp "$nr_cpus")
+[ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
+qemu=(qemu-system-x86_64 "${cpus[@]}" -machine pc -cpu 'qemu64,+rdrand' -m "$memory"
+	-nodefaults -no-user-config -no-reboot -display none -nic none
+	-kernel "$image" -initrd "$work/initramfs"
+	-append "console=ttyS0 panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 zswap.enabled=1 $cmdline"
+	-chardev "file,id=klog,path=$klog" -serial chardev:klog -device virtio-serial-pci
+	-chardev "stdio,id=out,signal=off,logfile=$log,mux=${interactive:-off}" -device 'virtconsole,chardev=out'
+	-chardev "file,id=status,path=$work/status" -device 'virtconsole,chardev=status')
+[ -z "$plugin" ] || qemu+=(-plugin "$plugin")
+disk() {
+	qemu+=(-drive "if=none,id=$1,format=raw,$2" -device "virtio-blk-pci,drive=$1,serial=$1")
+}
+if [ "$swap" -gt 0 ]; then
+	truncate -s "${swap}M" "$work/swap"
+	disk swap "file=$work/swap,cache=unsafe"
+fi
+for d in "${disks[@]}"; do
+	disk "${d%%=*}" "file=${d#*=}"
+done
+
+if [ -n "$interactive" ]; then
+	"${qemu[@]}"
+	exit
+fi
+status=0
+timeout -k 5 "$limit" "${qemu[@]}" -pidfile "$work/qemu.pid" </dev/null &
+pid=$!
+was_cut=''
+while [ -n "$cut" ] && [ -z "$was_cut" ] && kill -0 "$pid" 2>/dev/null; do
+	sleep 0.1
+	! grep -qsxF -e "$cut" "$log" || was_cut=yes
+done
+[ -z "$was_cut" ] || kill -KILL "$(cat "$work/qemu.pid")"
+{ wait "$pid" || status=$?; } 2>/dev/null	# bash need not tell that it was killed
+pid=''
+
+# Once in a while an emulated CPU executes an int3 that another one has long replaced while it patched the
+# kernel. Only before init, where no test can have caused it, and only once, is that a reason to start anew.
+if [ -z "${VM_AGAIN:-}" ] && [ ! -s "$log" ] && grep -q 'Oops: int3' "$klog"; then
+	echo "the emulator executed an instruction that is not there any more; starting the guest again" >&2
+	VM_AGAIN=yes "$0" "${args[@]}"
+	exit
+fi
+if [ -z "$was_cut" ] && { [ "$status" = 124 ] || [ "$status" = 137 ]; }; then
+	echo "error: the guest was still busy after $limit s; its last words are in $log and $klog" >&2
+	exit "$VM_TIMEOUT"
+fi
+# The kernel says more than once when something broke: in its log, and by a taint flag
+# (bad page 5, died 7, warning 9, soft lockup 14).
+read -r code taint < <(tr -d '\r' <"$work/status") || code=''
+if sed "${SLOW_HOST}d" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
+	[ $((${taint:-0} & (1 << 5 | 1 << 7 | 1 << 9 | 1 << 14))) != 0 ]; then
+	head -n 60 "$work/splats" >&2
+	echo "error: the kernel complains (taint ${taint:-unknown}); all it said is in $klog" >&2
+	exit "$VM_SPLAT"
+fi
+[ -z "$was_cut" ] || exit 0
+if [ -z "$code" ]; then
+	echo "error: the guest died without a word (QEMU's status: $status); the end of $klog:" >&2
+	tail -n 15 "$klog" >&2
+	exit "$VM_DIED"
+fi
+exit "$code"
