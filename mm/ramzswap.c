@@ -131,7 +131,7 @@ static bool ramzswap_has_room(struct ramzswap *rz)
 {
 	u64 limit = READ_ONCE(rz->share.mem_limit);
 
-	if (rz->backing && ramzswap_backing_has_room(rz->backing))
+	if (rz->backing && ramzswap_backing_has_room(rz->backing, 1))
 		return true;
 	if (!zswap_has_room())
 		return false;
@@ -169,12 +169,12 @@ static void ramzswap_look_later(struct ramzswap *rz)
 
 /* A folio could not be stored: does that say something about all others? */
 static void ramzswap_note_refusal(struct ramzswap *rz, struct swap_info_struct *si,
-				  int why)
+				  unsigned int nr_pages, int why)
 {
 	bool full;
 
-	/* It lacked memory to note a block, or as many as a large folio needs. */
-	if (rz->backing && ramzswap_backing_has_room(rz->backing))
+	/* It lacked memory to note a block. */
+	if (rz->backing && ramzswap_backing_has_room(rz->backing, nr_pages))
 		return;
 
 	spin_lock(&rz->full_lock);
@@ -248,7 +248,7 @@ static int ramzswap_prepare_write(struct folio *folio, int why)
 				       -folio_nr_pages(folio));
 		return 0;
 	}
-	ramzswap_note_refusal(rz, si, why);
+	ramzswap_note_refusal(rz, si, folio_nr_pages(folio), why);
 	return -ENOSPC;
 }
 
@@ -461,12 +461,14 @@ static blk_status_t ramzswap_read(struct ramzswap *rz, struct bio *bio)
 
 	guard(mutex)(&rz->header_lock);
 	bio_for_each_segment(bvec, bio, iter) {
-		/* Sectors of a page, and so no segment is partly in the first. */
+		size_t at = iter.bi_sector << SECTOR_SHIFT;
+
+		memzero_bvec(&bvec);
+		/* It may end behind the header, as it may begin at any sector. */
 		if (iter.bi_sector < PAGE_SECTORS)
-			memcpy_to_bvec(&bvec, (char *)rz->header +
-				       (iter.bi_sector << SECTOR_SHIFT));
-		else
-			memzero_bvec(&bvec);
+			memcpy_to_page(bvec.bv_page, bvec.bv_offset,
+				       (char *)rz->header + at,
+				       min_t(size_t, bvec.bv_len, PAGE_SIZE - at));
 	}
 	return BLK_STS_OK;
 }
@@ -579,8 +581,14 @@ static ssize_t disksize_store(struct device *dev, struct device_attribute *attr,
 
 	if (parse_size(buf, &bytes))
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
-	if (!valid_disksize(bytes))
-		return refuse(rz, attr->attr.name, buf, "too small or too large", -EINVAL);
+	if (!valid_disksize(bytes)) {
+		char why[80];
+
+		scnprintf(why, sizeof(why), "not from %lu to %llu bytes",
+			  RAMZSWAP_MIN_PAGES * PAGE_SIZE,
+			  (u64)ramzswap_max_pages() << PAGE_SHIFT);
+		return refuse(rz, attr->attr.name, buf, why, -EINVAL);
+	}
 
 	guard(mutex)(&rz->lock);
 	claim = ramzswap_claim(rz);
@@ -709,9 +717,8 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 {
 	struct ramzswap *rz = dev_to_ramzswap(dev);
 	struct file *claim;
-	bool do_reset;
 
-	if (kstrtobool(buf, &do_reset) || !do_reset)
+	if (!sysfs_streq(buf, "1"))
 		return refuse(rz, attr->attr.name, buf, "write 1 to reset the device",
 			      -EINVAL);
 

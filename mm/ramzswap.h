@@ -121,6 +121,25 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 }
 
 /**
+ * ramzswap_near_limit() - may a device have to refuse pages because of its limit?
+ * @share: the device's, or NULL
+ * @nr_pages: so many, of unknown compressed size
+ *
+ * Context: Any.
+ * Return: whether it may.  A large folio need not have room for all its pages
+ * where that is much of the limit.
+ */
+static inline bool ramzswap_near_limit(struct ramzswap_share *share,
+				       unsigned int nr_pages)
+{
+	u64 limit = share ? READ_ONCE(share->mem_limit) : 0;
+	u64 room = min((u64)nr_pages << PAGE_SHIFT, limit / 8);
+
+	return limit && __percpu_counter_compare(&share->held, limit - room,
+						 RAMZSWAP_HELD_BATCH) > 0;
+}
+
+/**
  * ramzswap_release() - account compressed data of a device that was freed
  * @share: the device's, or NULL
  * @bytes: how much less it has
@@ -213,7 +232,7 @@ struct ramzswap_backing_usage {
 struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **why);
 void ramzswap_backing_close(struct ramzswap_backing *b);
 int ramzswap_backing_size_table(struct ramzswap_backing *b, unsigned long nr_pages);
-bool ramzswap_backing_has_room(struct ramzswap_backing *b);
+bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr);
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio);
 void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr);

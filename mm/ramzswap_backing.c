@@ -341,13 +341,14 @@ out:
 /**
  * ramzswap_backing_has_room() - are there free blocks?
  * @b: the backing device
+ * @nr: how many
  *
  * Context: Any.
  * Return: whether there are.
  */
-bool ramzswap_backing_has_room(struct ramzswap_backing *b)
+bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
 {
-	return READ_ONCE(b->nr_used) + READ_ONCE(b->nr_bad) + 1 < b->nr_blocks;
+	return READ_ONCE(b->nr_used) + READ_ONCE(b->nr_bad) + nr < b->nr_blocks;
 }
 
 /* === I/O ================================================================= */

@@ -31,8 +31,9 @@
  * are of the same shard.
  *
  * **Handles.**  The owner of an object provides a word of memory, in which
- * zbud keeps the object's place: page frame number, shard and slot.  The
- * object in turn begins with the address of that word.  So zbud can move an
+ * zbud keeps the object's place: page frame number, shard and slot, and whether
+ * it is split.  So an object can be freed without looking at it.  It begins
+ * with the address of that word in turn.  So zbud can move an
  * object to another page and tell the owner by rewriting the word, and needs
  * no table in between.  The word must stay where it is while the object is
  * allocated, and only zbud may write it.  An object that needs the whole page
@@ -105,7 +106,8 @@
 
 /* Enough for CPUs to stay out of each other's way, even if one stores it all. */
 #define ZBUD_SHARDS_PER_CPU	8
-#define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - ZBUD_SLOT_BITS)
+#define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - \
+				    ZBUD_SLOT_BITS - ZBUD_SPLIT_BITS)
 #define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
@@ -180,15 +182,18 @@ static inline struct zbud_pool *shard_pool(struct zbud_shard *shard)
 	return container_of(shard - shard->index, struct zbud_pool, shards[0]);
 }
 
-static inline unsigned long make_handle(const struct zbud_run *run)
+/* The handle of an object with this run and header, or the link to a run. */
+static inline unsigned long make_handle(const struct zbud_run *run,
+					unsigned long header)
 {
-	return (page_to_pfn(run->page) << ZBUD_SHARD_BITS |
-		run->page->zbud_shard->index) << ZBUD_SLOT_BITS | run->slot;
+	return ((page_to_pfn(run->page) << ZBUD_SHARD_BITS |
+		 run->page->zbud_shard->index) << ZBUD_SLOT_BITS | run->slot) <<
+	       ZBUD_SPLIT_BITS | (header & ZBUD_FIRST_PART);
 }
 
 static inline unsigned long handle_pfn(unsigned long handle)
 {
-	return handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS);
+	return handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS + ZBUD_SPLIT_BITS);
 }
 
 static inline struct page *handle_page(unsigned long handle)
@@ -198,13 +203,13 @@ static inline struct page *handle_page(unsigned long handle)
 
 static inline unsigned int handle_slot(unsigned long handle)
 {
-	return handle & (ZBUD_SLOTS - 1);
+	return (handle >> ZBUD_SPLIT_BITS) & (ZBUD_SLOTS - 1);
 }
 
 static inline struct zbud_shard *handle_shard(struct zbud_pool *pool,
 					      unsigned long handle)
 {
-	return pool_shard(pool, handle >> ZBUD_SLOT_BITS);
+	return pool_shard(pool, handle >> (ZBUD_SLOT_BITS + ZBUD_SPLIT_BITS));
 }
 
 /* A word of the header: number 0 has the owner, number 1 the link. */
@@ -315,21 +320,22 @@ static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
 /*
  * Find the object that @handle names, which lock_object() read as @word.  It is
  * there, unless somebody has written where they should not, or uses a handle
- * that was freed.  Then nobody may be given the data.
+ * that was freed.  To be @read, it must have the right header.
  */
 static bool find_object(struct zbud_shard *shard, unsigned long *handle,
-			unsigned long word, struct zbud_object *obj)
+			unsigned long word, struct zbud_object *obj, bool read)
 {
 	struct zbud_run *parts = obj->parts;
 	unsigned long link;
 
+	obj->nr_parts = 1;
 	/* A word that was freed is 0, which may be no page's. */
 	if (likely((word || pfn_valid(0)) && handle_run(shard, word, &parts[0]))) {
-		obj->nr_parts = 1;
-		if (likely(header_is(&parts[0], handle, 0)))
-			return true;
-		obj->nr_parts = 2;
-		if (header_is(&parts[0], handle, ZBUD_FIRST_PART)) {
+		if (!(word & ZBUD_FIRST_PART)) {
+			if (likely(!read || header_is(&parts[0], handle, 0)))
+				return true;
+		} else if (header_is(&parts[0], handle, ZBUD_FIRST_PART)) {
+			obj->nr_parts = 2;
 			link = read_header(&parts[0], 1);
 			if (likely(pfn_valid(handle_pfn(link)) &&
 				   handle_run(shard, link, &parts[1]) &&
@@ -467,20 +473,19 @@ static void set_object(const struct zbud_object *obj, unsigned long *handle,
 {
 	const struct zbud_run *parts = obj->parts;
 	unsigned long owner = (unsigned long)handle;
+	unsigned long header = obj->nr_parts > 1 ? owner | ZBUD_FIRST_PART : owner;
 	size_t part;
 
 	part = min(len, part_room(obj, 0));
 	memcpy_to_page(parts[0].page, part_offset(obj, 0), src, part);
-	if (obj->nr_parts == 1) {
-		write_header(&parts[0], 0, owner);
-	} else {
-		write_header(&parts[0], 0, owner | ZBUD_FIRST_PART);
-		write_header(&parts[0], 1, make_handle(&parts[1]));
+	write_header(&parts[0], 0, header);
+	if (obj->nr_parts > 1) {
+		write_header(&parts[0], 1, make_handle(&parts[1], 0));
 		write_header(&parts[1], 0, owner | ZBUD_SECOND_PART);
 		memcpy_to_page(parts[1].page, part_offset(obj, 1), src + part,
 			       len - part);
 	}
-	WRITE_ONCE(*handle, make_handle(&parts[0]));
+	WRITE_ONCE(*handle, make_handle(&parts[0], header));
 }
 
 /* The largest bucket below @chunks that has pages, or 0. */
@@ -597,7 +602,6 @@ static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 	shard = lock_page_shard(page);
 	if (!shard)
 		return false;
-
 	taken = !page_pinned(page) && !PageHWPoison(page);
 	if (taken) {
 		bucket_del(shard, page, page_bucket(page));
@@ -636,11 +640,11 @@ static bool owner_agrees(const struct zbud_run *run)
 	if (get_kernel_nofault(word, owner))
 		return false;
 	if (!(header & ZBUD_SECOND_PART))
-		return word == make_handle(run);
+		return word == make_handle(run, header);
 	return pfn_valid(handle_pfn(word)) &&
 	       handle_run(run->page->zbud_shard, word, &first) &&
 	       header_is(&first, owner, ZBUD_FIRST_PART) &&
-	       read_header(&first, 1) == make_handle(run);
+	       read_header(&first, 1) == make_handle(run, 0);
 }
 
 static bool owners_agree(struct page *page)
@@ -667,9 +671,9 @@ static void part_moved(const struct zbud_run *run)
 	struct zbud_run first;
 
 	if (!(header & ZBUD_SECOND_PART))
-		WRITE_ONCE(*owner, make_handle(run));
+		WRITE_ONCE(*owner, make_handle(run, header));
 	else if (handle_run(run->page->zbud_shard, *owner, &first))
-		write_header(&first, 1, make_handle(run));
+		write_header(&first, 1, make_handle(run, 0));
 }
 
 /* Make @dst what @src is, and tell the owners. */
@@ -1030,13 +1034,14 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	if (!find_object(shard, handle, word, &obj)) {
+	/* If the object is not found whole, what there is of it stays there. */
+	WRITE_ONCE(*handle, 0);
+	if (!find_object(shard, handle, word, &obj, IS_ENABLED(CONFIG_DEBUG_VM))) {
 		spin_unlock(&shard->lock);
 		return;
 	}
 	for (i = 0; i < obj.nr_parts; i++)
 		empty[i] = drop_run(shard, &obj.parts[i]);
-	WRITE_ONCE(*handle, 0);
 	compact = shard_wants_compaction(shard);
 	spin_unlock(&shard->lock);
 
@@ -1056,7 +1061,8 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
  *	cover the data
  * @len: bytes to read, not more than were stored
  *
- * Pins the object until zbud_read_end().  It must not be freed meanwhile.
+ * Pins the data until zbud_read_end(), which needs the list as it is.  The
+ * object must not be freed meanwhile.
  *
  * Context: Does not sleep, but the caller may until zbud_read_end().  Takes a
  * shard lock, so not from interrupts.
@@ -1070,10 +1076,9 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 	struct zbud_object obj;
 	unsigned long word;
 	size_t first;
-	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	if (!find_object(shard, handle, word, &obj) ||
+	if (!find_object(shard, handle, word, &obj, true) ||
 	    WARN_ON_ONCE(!len || len > object_room(&obj))) {
 		spin_unlock(&shard->lock);
 		return -EIO;
@@ -1081,35 +1086,30 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 	first = min(len, part_room(&obj, 0));
 	sg_init_table(sg, first < len ? 2 : 1);
 	sg_set_page(&sg[0], obj.parts[0].page, first, part_offset(&obj, 0));
-	if (first < len)
+	page_pin(obj.parts[0].page);
+	if (first < len) {
 		sg_set_page(&sg[1], obj.parts[1].page, len - first,
 			    part_offset(&obj, 1));
-	for (i = 0; i < obj.nr_parts; i++)
-		page_pin(obj.parts[i].page);
+		page_pin(obj.parts[1].page);
+	}
 	spin_unlock(&shard->lock);
 	return 0;
 }
 
 /**
  * zbud_read_end() - let go of an object's data
- * @pool: the pool
- * @handle: the handle that zbud_read_begin() returned 0 for
+ * @sg: the list that zbud_read_begin() made
  *
  * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
  */
-void zbud_read_end(struct zbud_pool *pool, unsigned long *handle)
+void zbud_read_end(struct scatterlist *sg)
 {
-	struct zbud_shard *shard;
-	struct zbud_object obj;
-	unsigned long word;
-	unsigned int i;
+	/* That of both pages: a page that is pinned stays in its shard. */
+	struct zbud_shard *shard = sg_page(sg)->zbud_shard;
 
-	/* The object is pinned: neither the word nor the link can change. */
-	shard = lock_object(pool, handle, &word);
-	if (find_object(shard, handle, word, &obj))
-		for (i = 0; i < obj.nr_parts; i++)
-			page_unpin(obj.parts[i].page);
-	spin_unlock(&shard->lock);
+	guard(spinlock)(&shard->lock);
+	for (; sg; sg = sg_next(sg))
+		page_unpin(sg_page(sg));
 }
 
 /**

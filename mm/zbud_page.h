@@ -60,6 +60,9 @@
 #define ZBUD_PART_MASK		(ZBUD_FIRST_PART | ZBUD_SECOND_PART)
 #define ZBUD_MAX_PARTS		ZBUD_SG_ENTRIES
 
+/* Below the slot, a handle says in bit 0 whether it is that of a first part. */
+#define ZBUD_SPLIT_BITS		const_ilog2(2 * ZBUD_FIRST_PART)
+
 /*
  * No first part is smaller than this many chunks, or headers and links would
  * eat up what splitting gains.

@@ -36,6 +36,7 @@ cases=(
 	'time 64k swapbench -f 64 -m'
 	'time 16k swapbench -f 16'
 	'time 64k-random swapbench -f 64 -r'
+	'time 16k-random swapbench -f 16 -r'
 	"pressure inversion inversion $cold $hot $touches"
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
@@ -45,6 +46,7 @@ cases=(
 	'instructions 64k swapbench -f 64 -n 3072 -p 1'
 	'instructions 16k swapbench -f 16 -n 3072 -p 1'
 	'instructions 64k-random swapbench -f 64 -r -n 3072 -p 1'
+	'instructions 16k-random swapbench -f 16 -r -n 3072 -p 1'
 )
 
 rounds=${ROUNDS:-5}

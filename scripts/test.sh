@@ -14,6 +14,7 @@ steps=(
 	'kunit'
 	'patches-build'
 	'vm-test series'
+	'boot-test'
 	'power-cut'
 	'vm-test debug'
 )

@@ -33,7 +33,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle);
 
 int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len);
-void zbud_read_end(struct zbud_pool *pool, unsigned long *handle);
+void zbud_read_end(struct scatterlist *sg);
 
 unsigned long zbud_total_pages(struct zbud_pool *pool);
 size_t zbud_meta_bytes(struct zbud_pool *pool);

@@ -81,7 +81,8 @@ struct allocator {
 		     size_t len);
 	int (*read_begin)(void *pool, unsigned long *handle,
 			  struct scatterlist *sg, size_t len);
-	void (*read_end)(void *pool, unsigned long *handle);
+	void (*read_end)(void *pool, unsigned long *handle,
+			 struct scatterlist *sg);
 	void (*free)(void *pool, unsigned long *handle);
 	unsigned long (*pages)(void *pool);
 	size_t (*meta_bytes)(void *pool);
@@ -109,9 +110,10 @@ static int zbud_bench_read_begin(void *pool, unsigned long *handle,
 	return zbud_read_begin(pool, handle, sg, len);
 }
 
-static void zbud_bench_read_end(void *pool, unsigned long *handle)
+static void zbud_bench_read_end(void *pool, unsigned long *handle,
+				struct scatterlist *sg)
 {
-	zbud_read_end(pool, handle);
+	zbud_read_end(sg);
 }
 
 static void zbud_bench_free(void *pool, unsigned long *handle)
@@ -156,7 +158,8 @@ static int zs_bench_read_begin(void *pool, unsigned long *handle,
 	return 0;
 }
 
-static void zs_bench_read_end(void *pool, unsigned long *handle)
+static void zs_bench_read_end(void *pool, unsigned long *handle,
+			      struct scatterlist *sg)
 {
 	zs_obj_read_sg_end(pool, *handle);
 }
@@ -380,7 +383,7 @@ static int bench_read(struct run *run, struct object *object)
 		len += sg->length;
 		kunmap_local(addr);
 	}
-	run->alloc->read_end(run->pool, &object->handle);
+	run->alloc->read_end(run->pool, &object->handle, list);
 	sample_add(&run->read, bench_cycles() - start);
 
 	return len == object->size &&

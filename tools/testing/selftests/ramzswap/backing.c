@@ -390,6 +390,137 @@ TEST_F_TIMEOUT(backing, loses_nothing_when_it_cannot_be_written, TEST_SECONDS)
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
+/* A block that could not be written is not tried again. */
+TEST_F_TIMEOUT(backing, uses_a_bad_block_once, TEST_SECONDS)
+{
+	const long long nr_bad = 100;
+	char rule[128];
+	int i;
+
+	if (!inject(self->disk, "removeall"))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	ASSERT_TRUE(zswap_closed());
+	snprintf(rule, sizeof(rule), "add,op=WRITE,status=MEDIUM,start=%lu,nr_sectors=%llu",
+		 1000 * page_size / 512, nr_bad * page_size / 512);
+	ASSERT_TRUE(inject(self->disk, rule));
+	/* More than the disk has blocks */
+	for (i = 0; i < 6; i++) {
+		region_write_all(&self->r);
+		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		ASSERT_TRUE(drop_swap_cache(self->memcg));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	}
+	EXPECT_LT(6 * (NR_PAGES - nr_bad), stat_of("bdev_num_writes"));
+	EXPECT_EQ(nr_bad, stat_of("failed_writes"));
+	EXPECT_EQ(nr_bad, stat_of("backing_blocks_bad"));
+}
+
+/* How many pages cannot be read?  What can be is right. */
+static unsigned long unreadable_pages(struct __test_metadata *_metadata,
+				      const struct region *r)
+{
+	unsigned long i, nr = 0;
+	char page[page_size];
+	int p[2];
+
+	ASSERT_EQ(0, pipe(p));
+	for (i = 0; i < r->nr_pages; i++) {
+		if (write(p[1], region_page(r, i), page_size) == page_size) {
+			ASSERT_EQ(page_size, read(p[0], page, page_size));
+			EXPECT_EQ(0, region_wrong_bytes(r, i, 1));
+		} else {
+			EXPECT_EQ(EFAULT, errno);
+			nr++;
+		}
+	}
+	close(p[0]);
+	close(p[1]);
+	return nr;
+}
+
+/* Of a large folio with a page that cannot be read, the others can. */
+static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
+			  const char *disk, unsigned long block, const char *memcg)
+{
+	const char *swpin = "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/swpin";
+	long long large = file_number(swpin), before = stat_of("failed_reads"), failed;
+	char rule[128];
+
+	region_write_all(r);
+	ASSERT_TRUE(zswap_closed());
+	madvise(r->mem, r->nr_pages * page_size, MADV_PAGEOUT);
+	ASSERT_TRUE(drop_swap_cache(memcg));
+	ASSERT_LE(r->nr_pages, stat_of("backing_blocks_used"));
+	snprintf(rule, sizeof(rule), "add,op=READ,status=IOERR,start=%lu,nr_sectors=%lu",
+		 block * page_size / 512, page_size / 512);
+	ASSERT_TRUE(inject(disk, rule));
+	EXPECT_EQ(1, unreadable_pages(_metadata, r));
+	ASSERT_TRUE(inject(disk, "removeall"));
+	/* It was a large folio that failed first, then a page. */
+	EXPECT_LT(large, file_number(swpin));
+	failed = stat_of("failed_reads") - before;
+	EXPECT_LT(1, failed);
+}
+
+TEST_F_TIMEOUT(backing, loses_a_page_to_a_bad_block_not_a_folio, TEST_SECONDS)
+{
+	struct region r;
+	int fd;
+
+	if (!inject(self->disk, "removeall"))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	if (access(THP_64K "enabled", F_OK))
+		SKIP(return, "this kernel has no folios of 64 KiB");
+	thp_only_size(64);
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_DONTNEED));
+
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 55));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	one_bad_block(_metadata, &r, self->disk, NR_PAGES / 2, self->memcg);
+	region_unmap(&r);
+
+	/* Blocks are used in turn. */
+	fd = memfd_create("ramzswap", 0);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, NR_PAGES * page_size));
+	zswap_defaults();
+	thp_only_size(64);
+	ASSERT_TRUE(region_map_fd(&r, NR_PAGES, FILL_TEXT, 56, fd));
+	one_bad_block(_metadata, &r, self->disk, NR_PAGES + NR_PAGES / 2, self->memcg);
+	region_unmap(&r);
+	close(fd);
+}
+
+/* What is stored last stays in memory, as much as the device may have there. */
+TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
+{
+	const long long slack = 256 * 1024;
+	const unsigned long some = 64;
+	long long reads;
+
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_GE(MIB + slack, stat_of("compr_data_size"));
+	EXPECT_LE(MIB - slack, stat_of("compr_data_size"));
+	EXPECT_LT(NR_PAGES / 2, stat_of("backing_blocks_used"));
+
+	reads = stat_of("bdev_num_reads");
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, NR_PAGES - some, some));
+	EXPECT_EQ(reads, stat_of("bdev_num_reads"));
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, some));
+	EXPECT_LE(reads + some, stat_of("bdev_num_reads"));
+
+	/* A lower one holds as soon as there is more to be stored. */
+	ASSERT_EQ(0, attr_write("mem_limit", "512K"));
+	region_write(&self->r, 0, some);
+	EXPECT_EQ(some, page_out(self->r.mem, some));
+	EXPECT_GE(512 * 1024 + slack / 2, stat_of("compr_data_size"));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
 TEST_F_TIMEOUT(backing, gives_a_signal_for_what_cannot_be_read, TEST_SECONDS)
 {
 	pid_t pid;
@@ -731,10 +862,11 @@ TEST(backing_device_is_refused_with_a_reason)
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
 	ASSERT_EQ(0, attr_write("reset", "1"));
-	for (i = 0; i < ARRAY_SIZE(bad); i++)
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(bad[i].error, attr_write("backing_dev", bad[i].path)) {
 			TH_LOG("backing_dev number %d", i);
 		}
+	}
 	nr = swap_areas(areas, ARRAY_SIZE(areas));
 	if (nr)
 		EXPECT_EQ(EBUSY, attr_write("backing_dev", areas[0].path));

@@ -80,6 +80,23 @@ static bool log_says(int fd, const char *text)
 	return log_look(fd, &text, 1);
 }
 
+/* Is the value in the log, quoted, on a line that names the attribute? */
+static bool log_names(int fd, const char *attr, const char *value)
+{
+	char line[1024], quoted[128];
+	bool found = false;
+	ssize_t n;
+
+	snprintf(quoted, sizeof(quoted), "\"%.*s\"", (int)strcspn(value, "\n"), value);
+	while ((n = read(fd, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		line[n] = '\0';
+		found |= strstr(line, attr) && strstr(line, quoted);
+	}
+	return found;
+}
+
 /* What is to happen a moment later */
 static bool soon(bool (*happened)(void))
 {
@@ -255,6 +272,30 @@ TEST_F_TIMEOUT(device, refuses_a_header_that_does_not_fit, TEST_SECONDS)
 	}
 }
 
+/* A buffer may begin at any sector of a page, and so end behind the header. */
+TEST_F_TIMEOUT(device, reads_into_any_buffer, TEST_SECONDS)
+{
+	char *buf, header[page_size];
+	size_t i, offset;
+	int fd;
+
+	fd = open(DEVICE_PATH, O_RDONLY | O_DIRECT);
+	ASSERT_LE(0, fd);
+	buf = aligned_alloc(page_size, 3 * page_size);
+	ASSERT_NE(NULL, buf);
+	ASSERT_EQ(page_size, pread(fd, buf, page_size, 0));
+	memcpy(header, buf, page_size);
+	for (offset = 0; offset < page_size; offset += 512) {
+		memset(buf, 0xaa, 3 * page_size);
+		ASSERT_EQ(2 * page_size, pread(fd, buf + offset, 2 * page_size, 0));
+		EXPECT_EQ(0, memcmp(header, buf + offset, page_size));
+		for (i = 0; i < page_size; i++)
+			ASSERT_EQ(0, buf[offset + page_size + i]);
+	}
+	free(buf);
+	close(fd);
+}
+
 TEST_F_TIMEOUT(device, reads_as_zeros_and_cannot_be_written, TEST_SECONDS)
 {
 	const off_t offsets[] = { page_size, 5 * page_size, DISKSIZE - page_size };
@@ -300,6 +341,11 @@ static const struct {
 	{ "mem_limit", "1M M", EINVAL },
 	{ "reset", "0", EINVAL },
 	{ "reset", "x", EINVAL },
+	{ "reset", "y", EINVAL },
+	{ "reset", "1G", EINVAL },
+	{ "reset", "100%", EINVAL },
+	{ "reset", "total", EINVAL },
+	{ "reset", "exit", EINVAL },
 	{ "reset", "\n", EINVAL },
 };
 
@@ -316,7 +362,8 @@ TEST_F_TIMEOUT(device, refuses_values_that_make_no_sense_and_says_so, TEST_SECON
 			  attr_write(bad_writes[i].attr, bad_writes[i].value)) {
 			TH_LOG("%s: \"%s\"", bad_writes[i].attr, bad_writes[i].value);
 		}
-		EXPECT_EQ(!!bad_writes[i].error, log_says(log, bad_writes[i].attr)) {
+		EXPECT_EQ(!!bad_writes[i].error,
+			  log_names(log, bad_writes[i].attr, bad_writes[i].value)) {
 			TH_LOG("%s: \"%s\"", bad_writes[i].attr, bad_writes[i].value);
 		}
 		EXPECT_EQ(DISKSIZE, attr_number("disksize"));
@@ -896,24 +943,61 @@ TEST_F_TIMEOUT(two_devices, the_second_takes_over_at_swapoff, TEST_SECONDS)
 	ASSERT_TRUE(device_on());
 }
 
+TEST_F_TIMEOUT(two_devices, of_the_same_priority_both_get_pages, TEST_SECONDS)
+{
+	long long first, second;
+
+	ASSERT_EQ(0, swapoff(SECOND_PATH));
+	ASSERT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	first = stat_of("pages_stored");
+	second = device_stat(SECOND, "pages_stored");
+	/* Each in turn, for as many pages as are in a cluster of slots */
+	EXPECT_LE((long long)NR_PAGES / 4, first);
+	EXPECT_LE((long long)NR_PAGES / 4, second);
+	EXPECT_EQ(NR_PAGES, first + second);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
+}
+
+TEST_F_TIMEOUT(two_devices, neither_is_the_backing_device_of_the_other, TEST_SECONDS)
+{
+	char backing[128];
+
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	if (access(DEVICE_SYSFS "backing_dev", F_OK))
+		SKIP(return, "this kernel has no backing devices");
+	EXPECT_EQ(EBUSY, attr_write("backing_dev", SECOND_PATH));
+	ASSERT_EQ(0, swapoff(SECOND_PATH));
+	EXPECT_EQ(EINVAL, attr_write("backing_dev", SECOND_PATH));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", backing, sizeof(backing)));
+	EXPECT_STREQ("none\n", backing);
+	/* It was let go of. */
+	EXPECT_TRUE(device_on());
+	EXPECT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO));
+}
+
 /* === All at once ========================================================= */
 
 #define STRESS_SECONDS	10
 
-/* Swap out and in, as others do, whatever happens to the device meanwhile. */
-static pid_t swapper(int seed)
+/* Swap out and in until *@stop, as others do, whatever happens to the device meanwhile. */
+static pid_t swapper(int seed, const bool *stop)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
 		struct region r;
-		double end = seconds_now() + STRESS_SECONDS;
 		unsigned long wrong = 0;
 		__u64 random = seed;
 
+		/* It must not outlive the test, whatever happens. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (!region_map(&r, NR_PAGES / 4, FILL_MIXED, seed))
 			_exit(1);
-		while (seconds_now() < end && !wrong) {
+		while (!__atomic_load_n(stop, __ATOMIC_RELAXED) && !wrong) {
 			unsigned long first = random_next(&random) % r.nr_pages;
 			unsigned long nr = 1 + random_next(&random) % (r.nr_pages - first);
 
@@ -938,12 +1022,18 @@ static pid_t swapper(int seed)
 }
 
 FIXTURE(stress) {
+	struct region r;
+	bool *stop;
 };
 
 FIXTURE_SETUP(stress)
 {
+	self->stop = MAP_FAILED;
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
+	self->stop = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->stop);
 	ASSERT_EQ(0, attr_write("reset", "1"));
 }
 
@@ -956,6 +1046,7 @@ FIXTURE_TEARDOWN(stress)
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
+	munmap(self->stop, page_size);
 }
 
 TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
@@ -965,7 +1056,7 @@ TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
 	int i, rounds = 0;
 
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
-		pids[i] = swapper(i + 1);
+		pids[i] = swapper(i + 1, self->stop);
 	while (seconds_now() < end) {
 		EXPECT_TRUE(device_on());
 		usleep(100000 * (rounds % 4));
@@ -975,37 +1066,147 @@ TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
 		EXPECT_EQ(0, attr_write("reset", "1"));
 		rounds++;
 	}
+	__atomic_store_n(self->stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
 		EXPECT_EQ(0, child_status(pids[i]));
 	TH_LOG("%d rounds", rounds);
 }
 
-static const char * const random_values[] = {
+/* A slow machine emulating a debug kernel does as many as it can in that time. */
+#define NR_WRITES		10000
+#define STRESS_MAX_SECONDS	(TEST_SECONDS / 4)
+
+static const char * const attrs[] = {
+	"disksize", "mem_limit", "reset", "backing_dev", "initstate",
+};
+
+static const char * const likely_values[] = {
 	"0", "1", "64M", "1G", "100%", "8192", "none", "", "\n", "-1", "2", "Y",
 	"\x01\xff%s%n", "16E", "1048576", "/dev/null", "/dev/" DEVICE, "3M\n", "/",
 };
 
+/*
+ * A value that is right for one of them, or almost, a number, or just bytes.
+ * Return: its length, at most @size.
+ */
+static size_t random_value(__u64 *random, unsigned char *value, size_t size)
+{
+	const char *likely = likely_values[random_next(random) % ARRAY_SIZE(likely_values)];
+	size_t len = strlen(likely), i;
+
+	switch (random_next(random) % 4) {
+	case 0:
+		memcpy(value, likely, len);
+		return len;
+	case 1:
+		memcpy(value, likely, len);
+		if (len)
+			value[random_next(random) % len] = random_next(random);
+		return len;
+	case 2:
+		return snprintf((char *)value, size, "%llu%c",
+				random_next(random) >> random_next(random) % 64,
+				"\nkMGTPE%"[random_next(random) % 8]);
+	}
+	/* Short ones mostly; sysfs takes a page at once. */
+	len = random_next(random) % (random_next(random) % 16 ? 64 : size + 1);
+	for (i = 0; i < len; i++)
+		value[i] = random_next(random);
+	return len;
+}
+
+/* @value may have zeros in it. Return: whether it was taken. */
+static bool attr_write_bytes(const char *attr, const void *value, size_t len)
+{
+	char path[128];
+	bool taken;
+	int fd;
+
+	snprintf(path, sizeof(path), DEVICE_SYSFS "%s", attr);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return false;
+	taken = len && write(fd, value, len) == (ssize_t)len;
+	close(fd);
+	return taken;
+}
+
+static void check_values(struct __test_metadata *_metadata)
+{
+	const long long size = attr_number("disksize");
+	int fd = open(DEVICE_PATH, O_RDONLY);
+	char backing[128];
+
+	ASSERT_LE(0, fd);
+	EXPECT_LE(2 * (long long)page_size, size);
+	EXPECT_EQ(0, size % (long long)page_size);
+	EXPECT_EQ(size, lseek(fd, 0, SEEK_END));
+	EXPECT_LE(0, attr_number("mem_limit"));
+	EXPECT_EQ(!!attr_number("initstate"), attr_number("initstate"));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", backing, sizeof(backing)));
+	EXPECT_STREQ("none\n", backing);
+	close(fd);
+}
+
 TEST_F_TIMEOUT(stress, random_writes_to_every_attribute_while_others_swap, TEST_SECONDS)
 {
-	const char * const attrs[] = {
-		"disksize", "mem_limit", "reset", "initstate", "backing_dev",
-	};
+	const long long size = attr_number("disksize");	/* the default */
+	const double end = seconds_now() + STRESS_MAX_SECONDS;
+	int taken[ARRAY_SIZE(attrs)] = {};
+	unsigned char value[page_size];
 	__u64 random = 31;
 	pid_t pids[2];
-	int i;
+	int i, nr, attr;
 
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
-		pids[i] = swapper(i + 11);
-	for (i = 0; i < 10000; i++) {
-		attr_write(attrs[random_next(&random) % ARRAY_SIZE(attrs)],
-			   random_values[random_next(&random) % ARRAY_SIZE(random_values)]);
-		if (i % 500 == 0)
-			device_on();
-		if (i % 500 == 250)
-			swapoff(DEVICE_PATH);
+		pids[i] = swapper(i + 11, self->stop);
+	for (nr = 0; nr < NR_WRITES && seconds_now() < end; nr++) {
+		for (attr = 0; attr < ARRAY_SIZE(attrs); attr++) {
+			size_t len = random_value(&random, value, sizeof(value));
+
+			taken[attr] += attr_write_bytes(attrs[attr], value, len);
+		}
+		if (nr % 100 == 0) {
+			/* To swap on terabytes takes more memory than there is. */
+			if (attr_number("disksize") > (long long)(1024 * MIB))
+				attr_write("disksize", "1G");
+			EXPECT_TRUE(device_on());
+		}
+		if (nr % 100 == 50)
+			EXPECT_EQ(0, swapoff(DEVICE_PATH));
+		if (nr % 100 == 60)
+			EXPECT_EQ(0, attr_write("reset", "1"));
+		if (nr % 100 == 99)
+			check_values(_metadata);
 	}
+	__atomic_store_n(self->stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
 		EXPECT_EQ(0, child_status(pids[i]));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+	check_values(_metadata);
+	for (attr = 0; attr < ARRAY_SIZE(attrs); attr++) {
+		TH_LOG("%s: %d of %d taken", attrs[attr], taken[attr], nr);
+		EXPECT_GT(nr, taken[attr]);
+	}
+	/* Some of the values are right, but what is only there to be read takes none. */
+	for (attr = 0; attr < ARRAY_SIZE(attrs) - 1; attr++)
+		EXPECT_LT(0, taken[attr]);
+	EXPECT_EQ(0, taken[attr]);
+
+	/* It works as if nothing had happened. */
+	swapoff(DEVICE_PATH);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	EXPECT_EQ(size, attr_number("disksize"));
+	EXPECT_EQ(0, attr_number("mem_limit"));
+	EXPECT_EQ(0, attr_number("initstate"));
+	ASSERT_TRUE(device_on());
+	test_stay_resident();
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 33));
+	region_write_all(&self->r);
+	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_LT(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_unmap(&self->r);
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 

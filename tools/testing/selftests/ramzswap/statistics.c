@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * /sys/kernel/debug/ramzswap/stats: what it says is well-formed, complete,
- * true, and agrees with what zswap says.
+ * true, and agrees with what zswap says. The file of a device is well-formed
+ * and complete, too.
  */
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,13 +16,104 @@
 
 static const char *skip_reason;
 
-/* Those that this file has to have; more may be added at any time. */
-static const char * const names[] = {
-	"num_reads", "num_writes", "failed_reads", "failed_writes", "notify_free",
-	"pages_zero", "pages_stored", "pages_used", "orig_data_size",
-	"compr_data_size", "mem_used_total", "good_compress_pct",
-	"pages_expand_pct", "memlimit",
+/* === The fields ========================================================== */
+
+static const char * const fields_of_all[] = {
+	"memlimit", "num_reads", "num_writes", "failed_reads", "failed_writes",
+	"notify_free", "pages_zero", "good_compress_pct", "pages_expand_pct",
+	"pages_stored", "pages_used", "orig_data_size", "compr_data_size",
+	"mem_used_total",
 };
+
+static const char * const fields_of_a_device[] = {
+	"backing_swap_name", "memlimit", "disksize", "num_reads", "num_writes",
+	"failed_reads", "failed_writes", "invalid_io", "notify_free", "pages_zero",
+	"good_compress_pct", "pages_expand_pct", "pages_stored", "pages_used",
+	"orig_data_size", "compr_data_size", "mem_used_total", "bdev_num_reads",
+	"bdev_num_writes", "backing_blocks_total", "backing_blocks_used",
+	"backing_blocks_bad", "pages_spilled", "backing_bytes_written",
+	"backing_write_ios",
+};
+
+#define MAX_FIELDS	ARRAY_SIZE(fields_of_a_device)
+
+FIXTURE(fields) {
+};
+
+FIXTURE_VARIANT(fields) {
+	const char *path;
+	const char * const *names;
+	int nr;
+};
+
+FIXTURE_VARIANT_ADD(fields, of_all) {
+	.path = RAMZSWAP_STATS,
+	.names = fields_of_all,
+	.nr = ARRAY_SIZE(fields_of_all),
+};
+
+FIXTURE_VARIANT_ADD(fields, of_a_device) {
+	.path = RAMZSWAP_DEBUG DEVICE "/stats",
+	.names = fields_of_a_device,
+	.nr = ARRAY_SIZE(fields_of_a_device),
+};
+
+FIXTURE_SETUP(fields)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (access(variant->path, F_OK))
+		SKIP(return, "there is no %s", variant->path);
+}
+
+FIXTURE_TEARDOWN(fields)
+{
+}
+
+/* All are numbers but one. */
+static bool is_value(const char *name, const char *value)
+{
+	if (!strcmp(name, "backing_swap_name"))
+		return *value == '/' || !strcmp(value, "none");
+	return *value && !value[strspn(value, "0123456789")];
+}
+
+TEST_F(fields, are_each_on_a_line_of_their_own_and_there_is_nothing_else)
+{
+	int seen[MAX_FIELDS] = {};
+	char buf[4096], *line, *save;
+	size_t len;
+	int i;
+
+	ASSERT_TRUE(file_read(variant->path, buf, sizeof(buf)));
+	len = strlen(buf);
+	ASSERT_LT(0, len);
+	EXPECT_EQ('\n', buf[len - 1]);
+	EXPECT_EQ(NULL, strstr(buf, "\n\n"));
+	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char *value = strchr(line, ' ');
+
+		if (value)
+			*value++ = '\0';
+		for (i = 0; i < variant->nr && strcmp(line, variant->names[i]); i++)
+			;
+		EXPECT_GT(variant->nr, i) {
+			TH_LOG("an unknown field: '%s'", line);
+		}
+		if (i < variant->nr)
+			seen[i]++;
+		EXPECT_TRUE(value && is_value(line, value)) {
+			TH_LOG("'%s' has the value '%s'", line, value ? value : "");
+		}
+	}
+	for (i = 0; i < variant->nr; i++) {
+		EXPECT_EQ(1, seen[i]) {
+			TH_LOG("%s is there %d times", variant->names[i], seen[i]);
+		}
+	}
+}
+
+/* === The numbers ========================================================= */
 
 FIXTURE(statistics) {
 	struct region r;
@@ -46,35 +137,6 @@ static void store(struct __test_metadata *_metadata, struct region *r, enum fill
 	ASSERT_TRUE(region_map(r, NR_PAGES, fill, 15 + fill));
 	region_write_all(r);
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
-}
-
-TEST_F(statistics, has_every_field_on_a_line_of_its_own)
-{
-	int seen[ARRAY_SIZE(names)] = {};
-	char buf[4096], *line, *save;
-	size_t len;
-	unsigned int i;
-
-	ASSERT_TRUE(file_read(RAMZSWAP_STATS, buf, sizeof(buf)));
-	len = strlen(buf);
-	ASSERT_LT(0, len);
-	EXPECT_EQ('\n', buf[len - 1]);
-	for (line = strtok_r(buf, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		size_t name = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789_");
-		size_t value = line[name] == ' ' ? strspn(line + name + 1, "0123456789") : 0;
-
-		EXPECT_TRUE(name && value && !line[name + 1 + value]) {
-			TH_LOG("not a 'name value' line: '%s'", line);
-		}
-		line[name] = '\0';
-		for (i = 0; i < ARRAY_SIZE(names); i++)
-			seen[i] += !strcmp(line, names[i]);
-	}
-	for (i = 0; i < ARRAY_SIZE(names); i++) {
-		EXPECT_EQ(1, seen[i]) {
-			TH_LOG("%s is there %d times", names[i], seen[i]);
-		}
-	}
 }
 
 TEST_F(statistics, is_there_and_readable_while_zswap_is_disabled)

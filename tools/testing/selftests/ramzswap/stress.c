@@ -315,7 +315,7 @@ static bool run(const char *memcg)
 	ksft_print_msg("%lu pages of the pool offlined\n", moves);
 	if (shared->wrong_bytes)
 		ksft_print_msg("%lu wrong bytes\n", shared->wrong_bytes);
-	return good && !shared->wrong_bytes;
+	return good && !shared->wrong_bytes && shared->operations != operations;
 }
 
 static void print_usage(const char *name)

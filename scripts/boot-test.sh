@@ -1,0 +1,124 @@
+#!/bin/bash
+# Boot the series with good and bad values of ramzswap's parameters, and see how many devices that makes, how
+# large they are, and whether the kernel's log names the value that it does not take, and the limits. In a last
+# boot, util-linux's programs have a look at the device.
+#
+# Usage: boot-test.sh [KERNEL]		a name as in lib.sh (default: series), or the path of a bzImage
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+kernel=${1:-series}
+need_pkgs vm util-linux mount
+[[ $kernel = */* ]] || build_kernel "$kernel"
+lock "$BUILD" boot-test
+workdir "$BUILD/tmp-boot-test"
+failed=0 boots=0
+
+# result NAME COMMAND...: one result; what the machine has said is shown if it fails.
+result() {
+	local name=$1
+	shift
+	if "$@"; then
+		ok "$name"
+	else
+		not_ok "$name"
+		sed 's/^/    /' "$WORK/out" "$WORK/said"
+		failed=1
+	fi
+}
+
+# guest NAME CMDLINE [FILE]...: what it prints is in $WORK/out, what ramzswap says in the kernel's log in $WORK/said.
+guest() {
+	local name=$1 cmdline=$2 status=0 log
+	shift 2
+	boots=$((boots + 1))
+	log=boot-test-$boots
+	"$TOP/scripts/vm.sh" -k "$kernel" -m 256 -t 120 -n "$log" -c "$cmdline" \
+		"$TOP/scripts/guest/run-boot" "$@" >"$WORK/out" || status=$?
+	sed -n 's/^\[ *[0-9.]*\] ramzswap: //p' "$LOGS/$log.kernel.log" | tr -d '\r' >"$WORK/said"
+	[ $status = 0 ] && return
+	cat "$WORK/out"
+	grep -q '^not ok' "$WORK/out" || not_ok "boot: $name # vm.sh says $status; see $LOGS/$log.log"
+	failed=1
+	return $status
+}
+
+# devices_are NUMBER SIZE: in bytes, or N% of memory. That grows a bit after the devices have been made.
+devices_are() {
+	awk -v number="$1" -v size="$2" '
+		$1 == "device" { bytes[++nr] = $3; works += $4 == "works" }
+		$1 == "memory" { memory = $2 }
+		END {
+			min = max = size
+			if (sub(/%$/, "", size)) { min = memory * size / 100 * 0.9; max = memory * size / 100 * 1.1 }
+			for (i in bytes) good += bytes[i] >= min && bytes[i] <= max
+			exit nr != number || works != number || good != number
+		}' "$WORK/out"
+}
+
+says_nothing() { [ ! -s "$WORK/said" ]; }
+
+# One line about each parameter that is not taken. says LINES WORD...
+says() {
+	local lines=$1 word
+	shift
+	[ "$(wc -l <"$WORK/said")" = "$lines" ] || return
+	for word; do
+		grep -qwF -e "$word" "$WORK/said" || return
+	done
+}
+
+# boot PARAMETERS NUMBER SIZE [WORD]...: with WORDs, something is wrong, and the log has them.
+boot() {
+	local parameters=$1 number=$2 size=$3 cmdline='' p
+	local name="boot: ${1:-no parameter}"
+	shift 3
+	for p in $parameters; do cmdline+=" ramzswap.$p"; done
+	guest "${parameters:-no parameter}" "$cmdline" || return 0
+	result "$name: devices are as many and as large as they should be" devices_are "$number" "$size"
+	if [ $# = 0 ]; then
+		result "$name: the log has no complaint" says_nothing
+	else
+		result "$name: the log names value and limits" says "$(wc -w <<<"$parameters")" "$@"
+	fi
+}
+
+# The programs, and the libraries that they need, from this machine.
+make_tools() {
+	local program path ldd
+	mkdir "$WORK/tools"
+	for program in mkswap swapon swapoff blkid lsblk; do
+		path=$(PATH=$PATH:/usr/sbin:/sbin command -v $program) || return
+		cp -L "$path" "$WORK/tools/$program"
+		ldd=$(ldd "$path") || return
+		awk '$2 == "=>" { print $3 } $1 ~ "^/" { print $1 }' <<<"$ldd" | xargs cp -Lt "$WORK/tools" || return
+	done
+}
+
+most=32
+sizes=(8192 $((0xffffffff * 4096)))
+
+say "booting with each of ramzswap's parameters; output in $LOGS/boot-test-*.log"
+boot '' 1 100%
+boot num_devices=$most $most 100%
+boot num_devices=0 0 0
+boot disksize=64M 1 $((64 << 20))
+boot disksize=0x1000001 1 $((0x1001000))
+boot disksize=50% 1 50%
+boot disksize=150% 1 150%
+boot 'num_devices=2 disksize=8192' 2 8192
+for bad in 33 4294967297 -1 x 2x ''; do
+	boot num_devices=$bad 1 100% num_devices=$bad $most
+done
+for bad in 0 4096 $((sizes[1] + 1)) 16E 99999999999999999999 -1 12Q 1G1 % 5000000000000% ''; do
+	boot disksize="$bad" 1 100% disksize="$bad" "${sizes[@]}"
+done
+boot 'num_devices=many disksize=much' 1 100% num_devices=many $most disksize=much "${sizes[@]}"
+
+if ! make_tools; then
+	skip "boot: util-linux" "its programs are not on this machine"
+elif guest util-linux '' "$WORK/tools"; then
+	grep '^ok' "$WORK/out"
+fi
+[ $failed = 0 ]
