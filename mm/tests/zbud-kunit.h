@@ -219,14 +219,19 @@ static void one_byte_and_a_whole_page_are_sizes(struct kunit *test)
 
 /* === Which page ========================================================== */
 
-/* For tests that have to know which page an object finds. */
-static void use_one_shard(struct kunit *test)
+static void use_shards(struct kunit *test, unsigned int nr)
 {
 	struct zbud_test *t = test->priv;
 
 	zbud_destroy_pool(t->pool);
-	t->pool = create_pool(1);
+	t->pool = create_pool(nr);
 	KUNIT_ASSERT_NOT_NULL(test, t->pool);
+}
+
+/* For tests that have to know which page an object finds. */
+static void use_one_shard(struct kunit *test)
+{
+	use_shards(test, 1);
 }
 
 static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
@@ -1064,9 +1069,25 @@ static bool page_consistent(struct zbud_shard *shard, struct page *page,
 	return used && used + page_free_chunks(page) == ZBUD_CHUNKS;
 }
 
-/* Is all that the pool says of itself true, and is nothing in it but objs? */
-static const char *pool_wrong(struct zbud_pool *pool, struct model *m)
+/* Is each object what was stored, of those in a page, or of all? */
+static bool objects_same(struct zbud_test *t, struct model *m, struct page *page)
 {
+	unsigned int i;
+
+	for (i = 0; i < MODEL_OBJECTS; i++) {
+		struct zbud_test_object *o = &m->objs[i];
+
+		if (o->handle && (!page || handle_page(o->handle) == page) &&
+		    !same(t->pool, t->buf, o))
+			return false;
+	}
+	return true;
+}
+
+/* Is all that the pool says of itself true, and is nothing in it but objs? */
+static const char *pool_wrong(struct zbud_test *t, struct model *m)
+{
+	struct zbud_pool *pool = t->pool;
 	unsigned int i, nr_parts = 0, nr_expected = 0;
 	unsigned long nr_pages = 0;
 	struct zbud_object obj;
@@ -1106,7 +1127,9 @@ static const char *pool_wrong(struct zbud_pool *pool, struct model *m)
 			return "an object is lost";
 		nr_expected += obj.nr_parts;
 	}
-	return nr_parts == nr_expected ? NULL : "there is something else in the pool";
+	if (nr_parts != nr_expected)
+		return "there is something else in the pool";
+	return objects_same(t, m, NULL) ? NULL : "some object has changed";
 }
 
 /* One step of the million.  Return: NULL, or what is wrong. */
@@ -1144,8 +1167,8 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 		get_page(page);
 		migrate(page);
 		put_page(page);
-		return obj->handle && !same(t->pool, t->buf, obj) ?
-			"a migrated object has changed" : NULL;
+		return objects_same(t, m, handle_page(obj->handle)) ?
+			NULL : "a migrated object has changed";
 	case 3:	/* compact */
 		shard = &t->pool->shards[model_random(m, t->pool->nr_shards)];
 		pages -= compact_shard(shard, UINT_MAX, 1);
@@ -1165,7 +1188,9 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 		if (err && (!m->no_memory || err != -ENOMEM || obj->handle ||
 			    zbud_total_pages(t->pool) != pages))
 			return "an allocation did not fail as it should";
-		return NULL;
+		/* It may have moved others together. */
+		return err || objects_same(t, m, handle_page(obj->handle)) ?
+			NULL : "an object beside a new one has changed";
 	}
 }
 
@@ -1178,6 +1203,8 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 	struct model *m;
 
 	kunit_info(test, "seed %u\n", seed);
+	/* Few, so that each has enough pages to be compacted. */
+	use_shards(test, 4);
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	prandom_seed_state(&m->rnd, seed);
@@ -1189,7 +1216,7 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 	for (step = 0; step < MODEL_STEPS && !wrong; step++) {
 		wrong = model_step(t, m);
 		if (!wrong && step % 64 == 0)
-			wrong = pool_wrong(t->pool, m);
+			wrong = pool_wrong(t, m);
 		if (step % 1024 == 0)
 			cond_resched();
 	}
