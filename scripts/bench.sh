@@ -154,22 +154,12 @@ trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || :' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-for clock in time pressure; do
-	for ((round = 1; round <= rounds; round++)); do
-		say "$clock, round $round of $rounds"
-		for machine in "${machines[@]}"; do
-			read -r name kernel mode <<<"$machine"
-			takes_part "$clock" "$mode" || continue
-			start "$clock" "$name" "$kernel" "$mode"
-			finish "$clock" "$round" "$name"
-		done
-	done
-done
-# Here they do not disturb each other.
+# Counted: here they do not disturb each other.
 for clock in instructions compile; do
-	[ "$clock" != compile ] || rounds=$compile_rounds
-	for ((round = 1; round <= rounds; round++)); do
-		say "$clock, round $round of $rounds"
+	nr=$rounds
+	[ "$clock" != compile ] || nr=$compile_rounds
+	for ((round = 1; round <= nr; round++)); do
+		say "$clock, round $round of $nr"
 		names=()
 		for machine in "${machines[@]}"; do
 			read -r name kernel mode <<<"$machine"
@@ -178,6 +168,18 @@ for clock in instructions compile; do
 			names+=("$name")
 		done
 		for name in "${names[@]}"; do
+			finish "$clock" "$round" "$name"
+		done
+	done
+done
+# Timed, one after the other.
+for clock in time pressure; do
+	for ((round = 1; round <= rounds; round++)); do
+		say "$clock, round $round of $rounds"
+		for machine in "${machines[@]}"; do
+			read -r name kernel mode <<<"$machine"
+			takes_part "$clock" "$mode" || continue
+			start "$clock" "$name" "$kernel" "$mode"
 			finish "$clock" "$round" "$name"
 		done
 	done
