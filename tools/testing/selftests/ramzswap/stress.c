@@ -30,7 +30,6 @@
 
 static unsigned long seconds = 20, nr_workers = 4, worker_mib = 24;
 static __u64 first_seed;
-static double deadline;
 
 /* Shared by all processes */
 static struct {
@@ -120,11 +119,14 @@ static void fork_and_write(struct region *r, unsigned long first, unsigned long 
 static void work(unsigned int id)
 {
 	__u64 state = first_seed + id;
+	double deadline;
 	struct region r;
 
 	if (!region_map(&r, worker_mib * MIB / page_size, FILL_MIXED, first_seed + id))
 		_exit(WORKER_BROKEN);
 	region_write_all(&r);
+	/* From now on, as that may take a slow machine longer. */
+	deadline = seconds_now() + seconds;
 
 	while (seconds_now() < deadline) {
 		__u64 dice = random_next(&state);
@@ -275,7 +277,6 @@ static bool run_workers(const char *memcg)
 	unsigned int i;
 	int status;
 
-	deadline = seconds_now() + seconds;
 	for (i = 0; i < nr_workers; i++) {
 		pids[i] = fork();
 		if (pids[i])
