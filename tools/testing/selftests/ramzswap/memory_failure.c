@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/kernel-page-flags.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "swap_util.h"
 
 #define CORRUPT_PFN		"/sys/kernel/debug/hwpoison/corrupt-pfn"
+#define MEMORY			"/sys/devices/system/memory/"
 #define HARD_OFFLINE		"/sys/devices/system/memory/hard_offline_page"
 
 #define NR_PAGES		(16 * MIB / page_size)
@@ -57,6 +59,66 @@ FIXTURE_SETUP(memory_failure)
 
 FIXTURE_TEARDOWN(memory_failure)
 {
+}
+
+static bool block_movable(unsigned long block)
+{
+	char path[80], zones[64];
+
+	snprintf(path, sizeof(path), MEMORY "memory%lu/valid_zones", block);
+	return file_read(path, zones, sizeof(zones)) && !strncmp(zones, "Movable", 7);
+}
+
+static bool block_write(unsigned long block, const char *state)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), MEMORY "memory%lu/state", block);
+	return file_write(path, state);
+}
+
+/*
+ * Memory that may be unplugged is a zone of its own, as with "movablecore=384M".
+ * This comes first: frames that were poisoned and unpoisoned are in the way of it.
+ */
+TEST_F_TIMEOUT(memory_failure, memory_can_be_unplugged, TEST_SECONDS)
+{
+	unsigned long *pfns, block_pages, block, last = -1UL, before, nr, left, i, k;
+	unsigned int tried = 0, done = 0, moved = 0;
+	char size[32];
+
+	if (!file_read(MEMORY "block_size_bytes", size, sizeof(size)))
+		SKIP(return, "no CONFIG_MEMORY_HOTPLUG");
+	block_pages = strtoul(size, NULL, 16) / page_size;
+	pfns = mmap(NULL, MAX_POOL_PAGES * sizeof(*pfns), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, pfns);
+	nr = find_pool_pages(pfns, MAX_POOL_PAGES);
+	for (i = 0; i < nr; i++) {
+		block = pfns[i] / block_pages;
+		if (block == last || !block_movable(block))
+			continue;
+		last = block;
+		for (k = i, before = 0; k < nr && pfns[k] / block_pages == block; k++)
+			before++;
+		tried++;
+		/* Others' pages may be in the way. */
+		if (!block_write(block, "offline"))
+			continue;
+		done++;
+		moved += before;
+		ASSERT_TRUE(block_write(block, "online_movable"));
+		EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, NR_PAGES / 4));
+		EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
+	}
+	left = find_pool_pages(NULL, 0);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_unmap(&self->r);
+	if (!done)
+		SKIP(return, "of %u movable blocks with pages of the pool, none can be unplugged",
+		     tried);
+	TH_LOG("%u of %u blocks unplugged, with %u of %lu pages of the pool; %lu now",
+	       done, tried, moved, nr, left);
 }
 
 static int offline(const char *path, unsigned long pfn)
