@@ -74,10 +74,11 @@ MODULE_PARM_DESC(disksize, "Size of each device: bytes with an optional suffix K
 static struct ramzswap *ramzswap_devices[RAMZSWAP_MAX_DEVICES];
 static u64 default_disksize;
 
-static unsigned long ramzswap_max_pages(void)
+/* In bytes. */
+static u64 ramzswap_max_disksize(void)
 {
 	/* The swap header has 32 bits for the last page. */
-	return min_t(unsigned long, swapfile_maximum_size, U32_MAX);
+	return min_t(u64, swapfile_maximum_size, U32_MAX) << PAGE_SHIFT;
 }
 
 /*
@@ -122,7 +123,7 @@ static int parse_size(const char *buf, u64 *bytes)
 static bool valid_disksize(u64 bytes)
 {
 	return bytes > (RAMZSWAP_MIN_PAGES - 1) * PAGE_SIZE &&
-	       bytes <= (u64)ramzswap_max_pages() << PAGE_SHIFT;
+	       bytes <= ramzswap_max_disksize();
 }
 
 /* === Full, or not ======================================================== */
@@ -585,8 +586,7 @@ static ssize_t disksize_store(struct device *dev, struct device_attribute *attr,
 		char why[80];
 
 		scnprintf(why, sizeof(why), "not from %lu to %llu bytes",
-			  RAMZSWAP_MIN_PAGES * PAGE_SIZE,
-			  (u64)ramzswap_max_pages() << PAGE_SHIFT);
+			  RAMZSWAP_MIN_PAGES * PAGE_SIZE, ramzswap_max_disksize());
 		return refuse(rz, attr->attr.name, buf, why, -EINVAL);
 	}
 
@@ -859,7 +859,7 @@ static void __init set_default_disksize(void)
 	if (disksize_param)
 		pr_err("disksize=%s is not a size from %lu to %llu bytes: using %s of RAM\n",
 		       disksize_param, RAMZSWAP_MIN_PAGES * PAGE_SIZE,
-		       (u64)ramzswap_max_pages() << PAGE_SHIFT, RAMZSWAP_DEF_DISKSIZE);
+		       ramzswap_max_disksize(), RAMZSWAP_DEF_DISKSIZE);
 	parse_size(RAMZSWAP_DEF_DISKSIZE, &default_disksize);
 }
 

@@ -32,10 +32,10 @@
  *
  * **Handles.**  The owner of an object provides a word of memory, in which
  * zbud keeps the object's place: page frame number, shard and slot, and whether
- * it is split.  So an object can be freed without looking at it.  It begins
- * with the address of that word in turn.  So zbud can move an
- * object to another page and tell the owner by rewriting the word, and needs
- * no table in between.  The word must stay where it is while the object is
+ * it is split: an object can be freed without looking at it.  The object in
+ * turn begins with the address of that word.  So zbud can move an object to
+ * another page and tell the owner by rewriting the word, and needs no table
+ * in between.  The word must stay where it is while the object is
  * allocated, and only zbud may write it.  An object that needs the whole page
  * has no room for the address in it; as it is alone in there, the address
  * takes the place of the slots that such a page does not use.  Of a split

@@ -4,8 +4,6 @@
  * are, but nobody loses any of them, and nothing is left behind.
  */
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <unistd.h>

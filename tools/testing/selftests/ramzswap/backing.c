@@ -442,8 +442,8 @@ static unsigned long unreadable_pages(struct __test_metadata *_metadata,
 static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
 			  const char *disk, unsigned long block, const char *memcg)
 {
-	const char *swpin = "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/swpin";
-	long long large = file_number(swpin), before = stat_of("failed_reads"), failed;
+	long long large = file_number(THP_64K "stats/swpin"), failed;
+	long long before = stat_of("failed_reads");
 	char rule[128];
 
 	region_write_all(r);
@@ -457,7 +457,7 @@ static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
 	EXPECT_EQ(1, unreadable_pages(_metadata, r));
 	ASSERT_TRUE(inject(disk, "removeall"));
 	/* It was a large folio that failed first, then a page. */
-	EXPECT_LT(large, file_number(swpin));
+	EXPECT_LT(large, file_number(THP_64K "stats/swpin"));
 	failed = stat_of("failed_reads") - before;
 	EXPECT_LT(1, failed);
 }
@@ -485,7 +485,6 @@ TEST_F_TIMEOUT(backing, loses_a_page_to_a_bad_block_not_a_folio, TEST_SECONDS)
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, ftruncate(fd, NR_PAGES * page_size));
 	zswap_defaults();
-	thp_only_size(64);
 	ASSERT_TRUE(region_map_fd(&r, NR_PAGES, FILL_TEXT, 56, fd));
 	one_bad_block(_metadata, &r, self->disk, NR_PAGES + NR_PAGES / 2, self->memcg);
 	region_unmap(&r);
