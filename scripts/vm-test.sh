@@ -2,7 +2,9 @@
 # Boot a kernel, run the selftests in it, and print a line for each: "ok - NAME", "not ok - NAME # WHY"
 # or "skip - NAME # REASON".
 #
-# Usage: vm-test.sh base|series|debug|base-debug|kcsan
+# Usage: vm-test.sh base|series|debug|base-debug|kcsan [PROGRAM]...
+#
+# PROGRAM: only these of the ramzswap kselftests, and nothing of mainline's.
 #
 # With the series, these are the ramzswap kselftests and mainline's cgroup/test_zswap. For each test of
 # the latter it counts that it ends no worse than on the unpatched base, which is booted once for that.
@@ -11,7 +13,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kernel=${1:-series}
-name=test-$kernel
+only=("${@:2}")
+name=test-$kernel${only:+-only}
 results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
 disks=()
@@ -116,20 +119,20 @@ mkdir -p "$jobs"
 case $kernel in
 base*) ;;
 *)
-	add_target ramzswap
+	add_target ramzswap "${only[@]}"
 	# Pages of redis, Python and a compiler, recorded as they run, over and over.
 	"$TOP/scripts/bench/record.sh" >&2
 	cat "$BUILD"/pages/{redis,python,compiler}.pages >"$jobs.pages"
 	disks=(-d "pages=$jobs.pages")
 	base=$LOGS/test-base.results
-	build_kernel base
-	[ "$base" -nt "$(kernel_image base)" ] || {
+	[ ${#only[@]} != 0 ] || build_kernel base
+	[ ${#only[@]} != 0 ] || [ "$base" -nt "$(kernel_image base)" ] || {
 		say "test_zswap on the unpatched base first" >&2
 		"$0" base >/dev/null || [ -f "$base" ] || die "the base did not run; see $LOGS/test-base.log"
 	}
 	;;
 esac
-add_target cgroup test_zswap
+[ ${#only[@]} != 0 ] || add_target cgroup test_zswap
 
 say "booting $kernel to run $(wc -l <"$jobs/tests") test programs; output in $LOGS/$name.log" >&2
 status=0
@@ -144,8 +147,8 @@ status=0
 	*) ok "$kernel: the kernel log is clean" ;;
 	esac
 } >"$results.new"
-case $kernel in
-base*) mv "$results.new" "$results" ;;
+case $kernel${only:+-only} in
+base* | *-only) mv "$results.new" "$results" ;;
 *) compare "$base" "$results.new" >"$results" && rm "$results.new" ;;
 esac
 cat "$results"
