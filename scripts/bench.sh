@@ -2,12 +2,16 @@
 # Measure the series against mainline: the same program, on the same real pages, on kernels of the same
 # configuration, in the same virtual machine, in turn. Prints one table.
 #
-# Usage: bench.sh [--no-build]	with --no-build, the kernels that are there, even if they are not up to date
-#        ROUNDS=1 bench.sh	a quick look; the rule is five
+# Usage: bench.sh [--no-build] [KIND]...	with --no-build, the kernels that are there, even if they are not up to date
+#        ROUNDS=1 bench.sh		a quick look; the rule is five
 #
-# Kinds of rounds: by the clock, from which under emulation only the ratios mean anything; under pressure, with
-# more pages than there is memory for; and by QEMU's count of instructions, which repeats to a fraction of a
-# percent however busy the machine is, of swapbench and of a compiler in a cgroup that is too small for it.
+# Kinds of rounds, all of them if none is named:
+#   time		by the clock, from which under emulation only the ratios mean anything
+#   pressure		with more pages than there is memory for
+#   aging		which pages go to the disk, with several cgroups: events are counted
+#   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
+#   compile		the same, of a compiler in a cgroup that is too small for it
+#   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -38,6 +42,11 @@ cases=(
 	'time 64k-random swapbench -f 64 -r'
 	'time 16k-random swapbench -f 16 -r'
 	"pressure inversion inversion $cold $hot $touches"
+	'aging idle aging idle'
+	'aging many aging many'
+	'aging fourth aging fourth'
+	'aging read aging read'
+	'aging thp aging thp'
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
 	'compile 16k+64k compile 80 16 64'
@@ -61,6 +70,7 @@ raw=$out/$run.tsv
 takes_part() {
 	case $1-$2 in
 	pressure-ramzswap) false ;;
+	aging-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
 	compile-*) [ "$2" = zswap ] ;;
 	esac
 }
@@ -70,7 +80,7 @@ start() {
 	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() files=() cmdline=MODE=$4
 
 	case $clock-$mode in
-	pressure-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
+	pressure-* | aging-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
 	compile-*) vm+=(-m 1024 -s 512 -I) files=("$TOP/scripts/guest/compile" "$guest/cc") ;;
 	*-zram | *-ramzswap) vm+=(-m 1024) ;;
 	*) vm+=(-m 1024 -s 128) ;;
@@ -78,7 +88,7 @@ start() {
 	[ "$mode" != zram ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	[ "$clock" != instructions ] || vm+=(-I)
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion} "$guest/$clock/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging} "$guest/$clock/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -112,12 +122,16 @@ describe() {
 	echo "pages: $(cd "$BUILD/pages" && sha256sum ./{redis,python,compiler}.pages | sed -E 's|^(.{12}).* \./(.*)\.pages|\2 \1|' | paste -sd,)"
 }
 
-no_build=''
-case ${1:-} in
-'') ;;
---no-build) no_build=yes ;;
-*) die "unknown option $1" "The first lines of $0 say which there are." ;;
-esac
+no_build='' kinds=()
+for arg; do
+	case $arg in
+	--no-build) no_build=yes ;;
+	time | pressure | aging | instructions | compile | zbud) kinds+=("$arg") ;;
+	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
+	esac
+done
+[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging zbud)
+wanted() { [[ " ${kinds[*]} " = *" $1 "* ]]; }
 
 lock "$BUILD" bench
 need_pkgs build vm
@@ -132,15 +146,17 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-gcc -O2 -Wall -Wextra -static -o "$guest/inversion" "$TOP/scripts/bench/inversion.c"
+for program in inversion aging; do
+	gcc -O2 -Wall -Wextra -static -o "$guest/$program" "$TOP/scripts/bench/$program.c"
+done
 # A compiler with its libraries, and a file of the kernel for it
 mkdir -p "$guest/cc"
 cc1=$(gcc -print-prog-name=cc1)
 ldd "$cc1" | grep -o '/[^ ]*' | xargs cp -L -t "$guest/cc" "$cc1"
-make -s -C "$BASE_TREE" O="$BUILD/obj/base" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' kernel/sched/core.i \
+! wanted compile || make -s -C "$BASE_TREE" O="$BUILD/obj/base" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' kernel/sched/core.i \
 	>>"$LOGS/bench.build.log" 2>&1 || die "kernel/sched/core.i cannot be made; see $LOGS/bench.build.log"
-cp "$BUILD/obj/base/kernel/sched/core.i" "$guest/cc/unit.i"
-for clock in time pressure instructions compile; do
+! wanted compile || cp "$BUILD/obj/base/kernel/sched/core.i" "$guest/cc/unit.i"
+for clock in time pressure aging instructions compile; do
 	mkdir -p "$guest/$clock"
 	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock/cases"
 done
@@ -156,6 +172,7 @@ trap 'exit 143' TERM HUP
 
 # Counted: here they do not disturb each other.
 for clock in instructions compile; do
+	wanted "$clock" || continue
 	nr=$rounds
 	[ "$clock" != compile ] || nr=$compile_rounds
 	for ((round = 1; round <= nr; round++)); do
@@ -173,7 +190,8 @@ for clock in instructions compile; do
 	done
 done
 # Timed, one after the other.
-for clock in time pressure; do
+for clock in time pressure aging; do
+	wanted "$clock" || continue
 	for ((round = 1; round <= rounds; round++)); do
 		say "$clock, round $round of $rounds"
 		for machine in "${machines[@]}"; do
@@ -192,5 +210,6 @@ done
 } | tee "$out/$run.txt"
 say "all numbers are in $raw, the table in $out/$run.txt"
 
+wanted zbud || exit 0
 say "and zbud beside zsmalloc, both in one kernel"
-"$TOP/scripts/bench-zbud.sh" "$@"
+"$TOP/scripts/bench-zbud.sh" ${no_build:+--no-build}

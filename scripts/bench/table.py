@@ -32,6 +32,12 @@ METRICS = [
     ("us a use of a page", "pressure", "touch", 1e-3, 2, None),
     ("MiB of compressed pages, before", "pressure", "pool_before", 1 / 256, 1, None),
     ("MiB of compressed pages, after", "pressure", "pool_after", 1 / 256, 1, None),
+    ("aging, hot set: pages read from the disk", "aging", "disk_in", 1, 0, None,
+     "<= 1.000 of mainline-zswap; idle, fourth, read: <= 0.500"),
+    ("aging, hot set: major faults", "aging", "major", 1, 0, None),
+    ("aging, pages written to the disk", "aging", "disk_out", 1, 0, None, "<= 1.000 of mainline-zswap"),
+    ("aging, pages written while only reading", "aging", "disk_out_reading", 1, 0, None,
+     "<= 0.500 of mainline-zswap"),
     ("compile, memcg 20 % too small: 10^9 instructions", "compile", "us", 1e-6, 2, None),
     ("compile, memcg large enough: 10^9 instructions", "compile", "us_unlimited", 1e-6, 2, None),
     ("compile, memcg 20 % too small: major faults", "compile", "major", 1, 0, None),
@@ -51,6 +57,8 @@ The zswaps write to the disk when they are full; behind zram it is the swap of l
 the backing device. zram's disksize is such that, full of these pages, it takes what the others are allowed to; all
 other settings are the defaults. A major fault is one that had to read from swap, compressed or on the disk. The disk
 is a file in the host's memory, so that time tells little of what its reads cost: count these.
+Aging: see the head of scripts/bench/aging.c; memory and limit are those of the inversion. A hot set's major faults are
+those of its processes, compressed or on the disk.
 Compile: three cc1 of the same file at once, in 80 % of what they take with 4k if they may. 16k+64k: folios of these
 sizes are enabled, so that memory is taken in them at once. All that the cgroup's processes do is counted."""
 
