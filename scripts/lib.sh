@@ -7,6 +7,9 @@ TREE=${RAMZSWAP_TREE:-$BUILD/linux} # a git tree: the base, and on top the serie
 BASE_TREE=$BUILD/base # a git worktree of TREE at the base; base_worktree makes it
 CACHE=${RAMZSWAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ramzswap}
 
+# Debian's programs first: a python3 by way of pyenv's scripts takes longer than what it is called for.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
 # The same objects from the same source, wherever the repository lies.
 export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
 
