@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || die "usage: $0 tree|build|vm|check|PACKAGE..."
+[ $# -gt 0 ] || die "usage: $0 tree|build|vm|check|clang|cross-ARCH|PACKAGE..."
 packages=()
 for name in "$@"; do
 	case $name in
@@ -14,6 +14,11 @@ for name in "$@"; do
 	build) packages+=(build-essential flex bison bc libelf-dev libssl-dev ccache xz-utils perl python3 rsync
 		kmod cpio) ;;
 	vm) packages+=(qemu-system-x86 busybox-static cpio e2fsprogs libcap-dev) ;;
+	cross-arm) packages+=(gcc-arm-linux-gnueabihf) ;;
+	cross-arm64) packages+=(gcc-aarch64-linux-gnu) ;;
+	cross-s390x) packages+=(gcc-s390x-linux-gnu) ;;
+	cross-ppc64le) packages+=(gcc-powerpc64le-linux-gnu) ;;
+	clang) packages+=(clang-19 lld-19 llvm-19) ;;
 	check) packages+=(git perl python3 python3-git python3-ply shellcheck) ;;
 	*) packages+=("$name") ;;
 	esac
