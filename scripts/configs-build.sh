@@ -187,6 +187,9 @@ compiles() {
 	sparse-*)
 		what="sparse has nothing to say that it does not say of the base"
 		need_pkgs sparse
+		# make would only warn, and check nothing.
+		[ "$(sh "$TREE/scripts/checker-valid.sh" sparse)" = 1 ] ||
+			{ skip "$what" "this sparse is too old for the kernel; see scripts/checker-valid.sh" && return; }
 		checks=(C=2 CHECK='sparse')
 		mapfile -t targets < <(touched_objects)
 		;;
