@@ -10,9 +10,9 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-quick=(tinyconfig no-swap no-memcg no-zswap i386-highmem arm64-64k)
-more=(allnoconfig vm no-migration no-thp numa no-ramzswap no-debugfs rt i386-pae arm-lpae arm64-4k arm64-16k
-	s390x ppc64le-64k rust clang sparse coccinelle)
+quick=(tinyconfig no-swap i386-highmem arm64-64k rust)
+more=(allnoconfig vm no-memcg no-zswap no-migration no-thp numa no-ramzswap no-debugfs rt i386-pae arm-lpae arm64-4k arm64-16k
+	s390x ppc64le-64k clang sparse coccinelle)
 
 # What a configuration has otherwise than vm.config and $always, in words: ARCH=, and symbols without
 # CONFIG_. All of it has to be so in the end, and so has what nothing is said about.
