@@ -226,8 +226,9 @@ tools_id() {
 		command -v "$program" || :
 	done
 	dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' 'binutils*' 'bison' 'busybox*' 'ccache' 'clang*' \
-		'cpio' 'cpp*' 'e2fsprogs' 'flex' 'g++*' 'gcc*' 'kmod' 'libc6*' 'libcap*' 'libelf*' 'libssl*' 'linux-libc-dev*' \
-		'make' 'mount' 'perl' 'python3*' 'qemu*' 'redis*' 'seabios' 'sparse' 'util-linux' 'xfsprogs' 2>/dev/null |
+		'coccinelle' 'cpio' 'cpp*' 'e2fsprogs' 'flex' 'g++*' 'gcc*' 'git' 'kmod' 'libc6*' 'libcap*' 'libelf*' 'libssl*' \
+		'linux-libc-dev*' 'make' 'mount' 'perl' 'python3*' 'qemu*' 'redis*' 'seabios' 'shellcheck' 'sparse' 'util-linux' \
+		'xfsprogs' 2>/dev/null |
 		grep '^ii' | grep -v -e "$strangers" || :
 }
 

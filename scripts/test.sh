@@ -44,7 +44,7 @@ build_lane_all=(
 )
 
 # What a later run need not do again; the others are quick, or (patches-build) keep results of their own.
-kept_steps='^(kunit|boot-test|power-cut|mm-selftests|arch-test|vm-test .*)$'
+kept_steps='^(check|kunit|boot-test|power-cut|mm-selftests|arch-test|configs-build.*|vm-test .*)$'
 
 case ${1:-} in
 '') ;;
@@ -77,7 +77,24 @@ ids() {
 	[ ! -e "$BASE_TREE/.git" ] || tree_is_clean "$BASE_TREE" || return 0
 	tree_id HEAD && tree_id "$(base_rev)" && scripts_id && tools_id
 }
-step_key() { [ -z "$ids" ] || ! [[ $1 =~ $kept_steps ]] || result_key "$1" <<<"$ids"; }
+step_key() {
+	[ -n "$ids" ] && [[ $1 =~ $kept_steps ]] || return 0
+	{
+		echo "$ids"
+		case $1 in
+		check) repository_id ;;
+		arch-test | configs-build*) tools_id --cross ;;
+		esac
+	} | result_key "$1"
+}
+
+# All of the repository's files, the messages of the series, and which mirror apt has
+repository_id() {
+	git -C "$TOP" ls-files
+	(cd "$TOP" && git ls-files -z -co --exclude-standard | xargs -0 sha256sum 2>&1)
+	git -C "$TREE" log --reverse --format='%T %an %ae %at %B' "$(base_rev)..HEAD"
+	apt-get indextargets --no-release-info 2>/dev/null || :
+}
 
 # Is there something to do that "vm-test KERNEL" needs a kernel for?
 kernel_is_used() {
