@@ -53,7 +53,7 @@ case ${1:-} in
 	build_lane+=("${build_lane_all[@]}")
 	;;
 --list)
-	say "make test: ${vm_lane[*]/#/, }${build_lane[*]/#/, }"
+	say "make test:"
 	printf '%s\n' "${vm_lane[@]}" "${build_lane[@]}" | sed '/^kernel /d; s/^/    /'
 	say "make test-all also:"
 	printf '%s\n' "${vm_lane_all[@]}" "${build_lane_all[@]}" | sed '/^$/d; s/^/    /'
