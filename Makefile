@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check run shell test bench bench-zbud profile clean distclean
+.PHONY: help tree export check run shell test test-all bench bench-zbud profile clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
 	@echo 'make shell      the same machine, with a prompt'
-	@echo 'make test       everything that CI runs'
+	@echo 'make test       what CI runs, in at most 45 minutes; what passed before and is as it was is not run again'
+	@echo 'make test-all   what there is no time for in that, too; "scripts/test.sh --list" names all the parts,'
+	@echo '                and "scripts/test.sh PART..." runs some of them'
 	@echo 'make bench      measure the series against the unpatched base, then what bench-zbud does'
 	@echo 'make bench-zbud measure zbud beside zsmalloc, both in one kernel'
 	@echo 'make profile    count the instructions of a swapped page, function by function'
@@ -20,5 +22,7 @@ tree:
 	@scripts/base.sh
 check export run shell test bench bench-zbud profile clean:
 	@scripts/$@.sh
+test-all:
+	@scripts/test.sh --all
 distclean:
 	@scripts/clean.sh --all

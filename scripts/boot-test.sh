@@ -13,7 +13,10 @@ need_pkgs vm util-linux mount
 [[ $kernel = */* ]] || build_kernel "$kernel"
 lock "$BUILD" boot-test
 workdir "$BUILD/tmp-boot-test"
-failed=0 boots=0
+boots=0
+
+# A machine boots on one CPU, and two of them do so at a time. Each has a directory $here: in $here/result is what
+# its test says, in $here/out what it prints, and in $here/said what ramzswap says in the kernel's log.
 
 # result NAME COMMAND...: one result; what the machine has said is shown if it fails.
 result() {
@@ -23,24 +26,21 @@ result() {
 		ok "$name"
 	else
 		not_ok "$name"
-		sed 's/^/    /' "$WORK/out" "$WORK/said"
-		failed=1
+		sed 's/^/    /' "$here/out" "$here/said"
 	fi
 }
 
-# guest NAME CMDLINE [FILE]...: what it prints is in $WORK/out, what ramzswap says in the kernel's log in $WORK/said.
+# guest NAME CMDLINE [FILE]...: boots a machine
 guest() {
-	local name=$1 cmdline=$2 status=0 log
+	local name=$1 cmdline=$2 status=0 log=boot-test-${here##*/}
 	shift 2
-	boots=$((boots + 1))
-	log=boot-test-$boots
-	"$TOP/scripts/vm.sh" -k "$kernel" -m 256 -t 120 -n "$log" -c "$cmdline" \
-		"$TOP/scripts/guest/run-boot" "$@" >"$WORK/out" || status=$?
-	sed -n 's/^\[ *[0-9.]*\] ramzswap: //p' "$LOGS/$log.kernel.log" | tr -d '\r' >"$WORK/said"
+	: >"$here/said"
+	"$TOP/scripts/vm.sh" -k "$kernel" -m 256 -j 1 -t 240 -n "$log" -c "$cmdline" \
+		"$TOP/scripts/guest/run-boot" "$@" >"$here/out" || status=$?
+	sed -n 's/^\[ *[0-9.]*\] ramzswap: //p' "$LOGS/$log.kernel.log" | tr -d '\r' >"$here/said"
 	[ $status = 0 ] && return
-	cat "$WORK/out"
-	grep -q '^not ok' "$WORK/out" || not_ok "boot: $name # vm.sh says $status; see $LOGS/$log.log"
-	failed=1
+	cat "$here/out"
+	grep -q '^not ok' "$here/out" || not_ok "boot: $name # vm.sh says $status; see $LOGS/$log.log"
 	return $status
 }
 
@@ -54,23 +54,24 @@ devices_are() {
 			if (sub(/%$/, "", size)) { min = memory * size / 100 * 0.9; max = memory * size / 100 * 1.1 }
 			for (i in bytes) good += bytes[i] >= min && bytes[i] <= max
 			exit nr != number || works != number || good != number
-		}' "$WORK/out"
+		}' "$here/out"
 }
 
-says_nothing() { [ ! -s "$WORK/said" ]; }
+says_nothing() { [ ! -s "$here/said" ]; }
 
 # One line about each parameter that is not taken. says LINES WORD...
 says() {
 	local lines=$1 word
 	shift
-	[ "$(wc -l <"$WORK/said")" = "$lines" ] || return
+	[ "$(wc -l <"$here/said")" = "$lines" ] || return
 	for word; do
-		grep -qwF -e "$word" "$WORK/said" || return
+		grep -qwF -e "$word" "$here/said" || return
 	done
 }
 
 # boot PARAMETERS NUMBER SIZE [WORD]...: with WORDs, something is wrong, and the log has them.
-boot() {
+boot() { start boot_one "$@"; }
+boot_one() {
 	local parameters=$1 number=$2 size=$3 cmdline='' p
 	local name="boot: ${1:-no parameter}"
 	shift 3
@@ -82,6 +83,19 @@ boot() {
 	else
 		result "$name: the log names value and limits" says "$(wc -w <<<"$parameters")" "$@"
 	fi
+}
+
+# start COMMAND...: beside one other
+start() {
+	boots=$((boots + 1))
+	[ $boots -le 2 ] || wait -n || :
+	beside "$WORK/$boots" "$@" &
+}
+beside() {
+	here=$1
+	mkdir "$here"
+	"${@:2}" >"$here/result" 2>&1 || :
+	: >"$here/done"
 }
 
 # The programs, and the libraries that they need, from this machine.
@@ -116,9 +130,27 @@ for bad in 0 4096 $((sizes[1] + 1)) 16E 99999999999999999999 -1 12Q 1G1 % 500000
 done
 boot 'num_devices=many disksize=much' 1 100% num_devices=many $most disksize=much "${sizes[@]}"
 
-if ! make_tools; then
-	skip "boot: util-linux" "its programs are not on this machine"
-elif guest util-linux '' "$WORK/tools"; then
-	grep '^ok' "$WORK/out"
-fi
+util_linux() {
+	if ! make_tools; then
+		skip "boot: util-linux" "its programs are not on this machine"
+	elif guest util-linux '' "$WORK/tools"; then
+		grep '^ok' "$here/out"
+	fi
+}
+start util_linux
+wait
+
+failed=0
+for ((i = 1; i <= boots; i++)); do
+	cat "$WORK/$i/result" || :
+	if [ ! -f "$WORK/$i/done" ]; then
+		not_ok "boot: boot $i # it did not come to its end"
+	elif ! grep -qE '^(ok|not ok|skip) - ' "$WORK/$i/result"; then
+		not_ok "boot: boot $i # no results; see $LOGS/boot-test-$i.log"
+	else
+		! grep -q '^not ok' "$WORK/$i/result" || failed=1
+		continue
+	fi
+	failed=1
+done
 [ $failed = 0 ]

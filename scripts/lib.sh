@@ -204,3 +204,69 @@ SPLATS+='|soft lockup|unreferenced object|list_(add|del) corruption|refcount_t:|
 # test_zswap has half of all memory kept free from one moment to the next, and then waits for memory. On a busy
 # host that can take the 10 s after which the kernel says so.
 SLOW_HOST='/ test_zswap: page allocation stall for /,/<\/TASK>/'
+
+# --- results that are kept ---------------------------------------------------
+
+# What passed is not run again while all that it depends on is the same: its output is a file in RESULTS, and a
+# hash of all that it depends on is the file's name. Nothing else than success is ever kept. FRESH=1 looks
+# nothing up, and keeps what it finds. What was not of use for a month goes.
+RESULTS=$CACHE/results
+
+# What is tested with, all versions of it: the compilers, the emulator, and what runs in the guest or makes it.
+# Compilers for other architectures are only what the tests depend on that use them. tools_id [--cross]
+# shellcheck disable=SC2120 # in other scripts
+tools_id() {
+	local program strangers=-linux-gnu
+
+	[ "${1:-}" != --cross ] || strangers='^$'
+
+	nproc
+	for program in gcc ld make qemu-system-x86_64; do
+		"$program" --version 2>&1 || :
+		command -v "$program" || :
+	done
+	dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' 'binutils*' 'bison' 'busybox*' 'ccache' 'clang*' \
+		'coccinelle' 'cpio' 'cpp*' 'e2fsprogs' 'flex' 'g++*' 'gcc*' 'git' 'kmod' 'libc6*' 'libcap*' 'libelf*' 'libssl*' \
+		'linux-libc-dev*' 'make' 'mount' 'perl' 'python3*' 'qemu*' 'redis*' 'seabios' 'shellcheck' 'sparse' 'util-linux' \
+		'xfsprogs' 2>/dev/null |
+		grep '^ii' | grep -v -e "$strangers" || :
+}
+
+# The scripts that tests consist of, by their contents: all but those that no test calls.
+scripts_id() {
+	(cd "$TOP" && git ls-files -z -co --exclude-standard scripts | grep -zvE \
+		'^scripts/(bench[^/]*\.sh|profile\.sh|shell\.sh|clean\.sh|export\.sh|test\.sh|checkpatch-exceptions)$' |
+		LC_ALL=C sort -z | xargs -0 sha256sum)
+}
+
+# Nothing is kept of a tree with changes that are not committed: nothing tells what it is like.
+tree_is_clean() { [ -z "$(git -C "$1" status --porcelain 2>&1 | head -n 1)" ]; }
+
+tree_id() { git -C "$TREE" rev-parse -q --verify "$1^{tree}"; }
+
+# result_key WORD...: a hash of these words and of standard input
+result_key() { { printf '%s\n' "$@" && cat; } | sha256sum | cut -d' ' -f1; }
+
+# Prints the file of a result, if there is one and FRESH does not forbid it. kept_result KEY
+kept_result() {
+	[ -z "${FRESH:-}" ] && [ -n "$1" ] && [ -s "$RESULTS/$1" ] || return
+	touch -c "$RESULTS/$1"
+	echo "$RESULTS/$1"
+}
+
+# Keeps standard input as the result of KEY. That it cannot be kept is no failure. keep_result KEY
+keep_result() {
+	local new=$RESULTS/.new.$$
+
+	if [ -n "$1" ] && mkdir -p "$RESULTS" && cat >"$new"; then
+		mv "$new" "$RESULTS/$1" || :
+	fi
+	rm -f "$new" || :
+	# A month old, or more than 2000 of them
+	find "$RESULTS" -maxdepth 1 -type f -mtime +30 -delete || :
+	find "$RESULTS" -maxdepth 1 -type f -printf '%T@ %p\n' | sort -rn | tail -n +2001 | cut -d' ' -f2- |
+		xargs -r -d '\n' rm -f || :
+} 2>/dev/null
+
+# Result lines that are not from this run say so. cached_lines <FILE
+cached_lines() { sed -E '/^(ok|skip) - /!d; s/ # (.*)$/ # \1 (cached)/; t; s/$/ # cached/'; }

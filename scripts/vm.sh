@@ -74,13 +74,13 @@ fi
 (cd "$work/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$work/initramfs"
 
 # CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
-# stall. hvc0 is the guest's terminal, hvc1 takes the exit status.
+# stall, nor is a timer broken that does not tick meanwhile. hvc0 is the guest's terminal, hvc1 takes the exit status.
 cpus=(-accel 'tcg,thread=multi' -smp "$nr_cpus")
 [ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
 qemu=(qemu-system-x86_64 "${cpus[@]}" -machine pc -cpu 'qemu64,+rdrand' -m "$memory"
 	-nodefaults -no-user-config -no-reboot -display none -nic none
 	-kernel "$image" -initrd "$work/initramfs"
-	-append "console=ttyS0 panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 zswap.enabled=1 $cmdline"
+	-append "console=ttyS0 panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 no_timer_check zswap.enabled=1 $cmdline"
 	-chardev "file,id=klog,path=$klog" -serial chardev:klog -device virtio-serial-pci
 	-chardev "stdio,id=out,signal=off,logfile=$log,mux=${interactive:-off}" -device 'virtconsole,chardev=out'
 	-chardev "file,id=status,path=$work/status" -device 'virtconsole,chardev=status')
