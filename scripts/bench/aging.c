@@ -191,6 +191,14 @@ static void stop(struct worker *w)
 	if (write(w->orders, &order, sizeof(order)) != sizeof(order) ||
 	    waitpid(w->pid, &status, 0) != w->pid || status)
 		errx(1, "%s: the process ended with status %d", w->cgroup, status);
+	close(w->orders);
+	close(w->answers);
+	/* The cgroup is busy for as long as the process is not quite gone. */
+	while (rmdir(w->cgroup)) {
+		if (errno != EBUSY)
+			err(1, "%s", w->cgroup);
+		usleep(10000);
+	}
 }
 
 static void report(const char *name, double value)
@@ -215,7 +223,7 @@ static void idle(unsigned long cache)
 
 	tell(&a, FILL, cache * 8 / 10);
 	set_mib(&a, "memory.reclaim", cache * 8 / 10);
-	set_mib(&b, "memory.high", hot / 4);
+	set_mib(&b, "memory.max", hot / 4);
 	tell(&b, FILL, hot);
 	/* Until things are where they stay */
 	tell(&b, WRITE, hot * PAGES_PER_MIB * 2);
@@ -241,7 +249,7 @@ static void many(unsigned long cache)
 
 		snprintf(name, sizeof(name), "m%d", i);
 		w[i] = start(name);
-		set_mib(&w[i], "memory.high", each / 4 + 1);
+		set_mib(&w[i], "memory.max", each / 4 + 1);
 		tell(&w[i], FILL, each);
 	}
 	for (round = 0; round < 16; round++)
@@ -270,8 +278,8 @@ static void fourth(unsigned long cache)
 	long faults = 0;
 	int round;
 
-	set_mib(&a, "memory.high", cache / 8);
-	set_mib(&b, "memory.high", cache / 8);
+	set_mib(&a, "memory.max", cache / 8);
+	set_mib(&b, "memory.max", cache / 8);
 	tell(&a, FILL, cache * 3 / 2);
 	for (round = 0; round < 8; round++) {
 		tell(&b, FILL, cache / 4);
@@ -296,7 +304,7 @@ static void read_mostly(unsigned long cache)
 	struct disk before, after;
 	long faults;
 
-	set_mib(&a, "memory.high", size / 8);
+	set_mib(&a, "memory.max", size / 8);
 	tell(&a, FILL, size);
 	tell(&a, TOUCH, size * PAGES_PER_MIB);
 	before = disk_read();
