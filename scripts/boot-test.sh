@@ -153,17 +153,4 @@ for ((i = 1; i <= boots; i++)); do
 	fi
 	failed=1
 done
-
-# With nothing to write back the worker that makes room in the pool must not run.
-gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
-for memcg in '' cgroup_disable=memory; do
-	name="boot: ${memcg:-with memcg}: idle with a full pool"
-	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 -n boot-test-idle -c "$memcg" "$WORK/idle" >"$WORK/idle.out"; then
-		ok "$name"
-	else
-		not_ok "$name"
-		sed 's/^/    /' "$WORK/idle.out"
-		failed=1
-	fi
-done
 [ $failed = 0 ]

@@ -26,21 +26,22 @@ vm_lane=(
 	'vm-test series'
 	'boot-test'
 	'power-cut'
-	'vm-test debug --quick'
 )
 build_lane=(
-	'kernel debug'
-	'patches-build'
 	'check'
 	'apply-other'
 )
 # What there is no time for in CI
 vm_lane_all=(
+	'vm-test debug --quick'
 	'vm-test debug --slow'
 	'vm-test kcsan'
 	'mm-selftests'
 )
 build_lane_all=(
+	'patches-build'
+	'kernel debug'
+	'configs-build --all'
 )
 
 # What a later run need not do again; the others are quick, or (patches-build) keep results of their own.

@@ -30,7 +30,7 @@ results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
 disks=()
 selftests=$(kernel_source "$kernel")/tools/testing/selftests
-cmdline='TEST_SECONDS=300 ramzswap.num_devices=2' limit=1200
+cmdline='TEST_SECONDS=300 ramzswap.num_devices=2' limit=2400
 case $kernel in
 *debug | kcsan) cmdline='TEST_SECONDS=1500 ramzswap.num_devices=2' limit=4000 ;;
 esac
