@@ -51,17 +51,27 @@
 
 #define RAMZSWAP_MAX_DEVICES	32
 #define RAMZSWAP_DEF_DEVICES	1
-#define RAMZSWAP_DEF_DISKSIZE	"100%"
+/*
+ * More than memory holds of what compresses well: it costs little, and a page
+ * that finds no slot cannot be compressed.
+ */
+#define RAMZSWAP_DEF_DISKSIZE	"400%"
 /* The header, and one page to swap to */
 #define RAMZSWAP_MIN_PAGES	2
 
-/* How often a full device is looked at, if nothing is freed meanwhile */
-#define RAMZSWAP_FULL_INTERVAL	(HZ / 10)
+/*
+ * How often a full device is looked at if none of its slots are freed: soon
+ * after it was asked for room, and less and less often when nobody does.
+ */
+#define RAMZSWAP_FULL_INTERVAL		(HZ / 10)
+#define RAMZSWAP_FULL_INTERVAL_MAX	(RAMZSWAP_FULL_INTERVAL * 32)
 /*
  * In reclaim memory may be short for a moment, as others are about to free
- * some.  It is gone when a whole batch of reclaim gets none.
+ * some; and with many CPUs many reclaimers see that moment.  Memory is gone
+ * when a whole batch of reclaim, and whoever tries for that long, gets none.
  */
-#define RAMZSWAP_NOMEM_STREAK	SWAP_CLUSTER_MAX
+#define RAMZSWAP_NOMEM_STREAK		SWAP_CLUSTER_MAX
+#define RAMZSWAP_NOMEM_TIME		DIV_ROUND_UP(HZ, 50)
 
 static char *num_devices_param;
 module_param_named(num_devices, num_devices_param, charp, 0444);
@@ -69,9 +79,13 @@ MODULE_PARM_DESC(num_devices, "Number of devices (default 1, at most 32)");
 
 static char *disksize_param;
 module_param_named(disksize, disksize_param, charp, 0444);
-MODULE_PARM_DESC(disksize, "Size of each device: bytes with an optional suffix K to E, or N% of RAM (default 100%)");
+MODULE_PARM_DESC(disksize, "Size of each device: bytes with an optional suffix K to E, or N% of RAM (default 400%)");
 
 static struct ramzswap *ramzswap_devices[RAMZSWAP_MAX_DEVICES];
+
+/* What reclaim may wait for: looking for room, and I/O that failed. */
+struct workqueue_struct *ramzswap_wq;
+
 static u64 default_disksize;
 
 /* In bytes. */
@@ -134,96 +148,174 @@ static bool ramzswap_has_room(struct ramzswap *rz)
 
 	if (rz->backing && ramzswap_backing_has_room(rz->backing, 1))
 		return true;
-	if (!zswap_has_room())
+	if (!zswap_is_enabled())
 		return false;
 	if (!limit)
 		return true;
 	/* There has to be room for any page, or it would be full again at once. */
 	limit = min(mul_u64_u32_div(limit, min(zswap_accept_percent(), 100), 100),
 		    limit - min(limit, PAGE_SIZE));
-	return __percpu_counter_compare(&rz->share.held, limit,
-					RAMZSWAP_HELD_BATCH) <= 0;
-}
-
-/* Is there no memory, or is it only that others are faster? */
-static bool nomem_for_long(struct ramzswap *rz)
-{
-	unsigned long writes = ramzswap_sum(rz->share.counters, RAMZSWAP_NUM_WRITES);
-
-	lockdep_assert_held(&rz->full_lock);
-
-	if (writes != rz->nomem_writes)
-		rz->nomem_streak = 0;
-	rz->nomem_writes = writes;
-	return ++rz->nomem_streak >= RAMZSWAP_NOMEM_STREAK;
+	return percpu_counter_read(&rz->share.held) <= (s64)limit;
 }
 
 /*
- * Not deferrable: while the CPU of the timer is idle, another one may be about
- * to run out of memory.
+ * Is there no memory, or is it only that others are faster?  Whoever stores a
+ * page ends the streak, see ramzswap_hold().  A race for the time of its start
+ * may make it look older than it is, by as much as the previous one.
  */
-static void ramzswap_look_later(struct ramzswap *rz)
+static bool nomem_for_long(struct ramzswap *rz)
 {
-	queue_delayed_work(system_power_efficient_wq, &rz->full_work,
-			   RAMZSWAP_FULL_INTERVAL);
+	int streak = atomic_inc_return(&rz->share.nomem_streak);
+
+	if (streak == 1)
+		WRITE_ONCE(rz->nomem_since, jiffies);
+	return streak >= RAMZSWAP_NOMEM_STREAK &&
+	       time_after(jiffies, READ_ONCE(rz->nomem_since) + RAMZSWAP_NOMEM_TIME);
+}
+
+/*
+ * Is there nothing left that compresses, or is it only not among what was tried?
+ * All anonymous memory was tried when as many pages were refused as there are.
+ * Only a page that is stored ends the streak: room in the pool means nothing to
+ * what does not compress.
+ */
+static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
+{
+	return atomic_long_add_return(nr_pages, &rz->share.poor_streak) >=
+	       global_node_page_state(NR_ACTIVE_ANON) +
+	       global_node_page_state(NR_INACTIVE_ANON);
+}
+
+/* Does the reason why a folio is refused mean that others would be, too? */
+static bool refused_for_all(struct ramzswap *rz, unsigned int nr_pages, int why)
+{
+	switch (why) {
+	case -ENOSPC:
+	case -ENODEV:
+		return true;
+	case -ENOMEM:
+		return nomem_for_long(rz);
+	case -EINVAL:
+		return poor_for_long(rz, nr_pages);
+	default:
+		return false;
+	}
+}
+
+/*
+ * Something happens: have the next look soon.  Not deferrable: while the CPU of
+ * the timer is idle, another one may be about to run out of memory.
+ */
+static void ramzswap_look_soon(struct ramzswap *rz)
+{
+	lockdep_assert_held(&rz->full_lock);
+
+	if (rz->full_interval == RAMZSWAP_FULL_INTERVAL) {
+		queue_delayed_work(ramzswap_wq, &rz->full_work, rz->full_interval);
+	} else {
+		WRITE_ONCE(rz->full_interval, RAMZSWAP_FULL_INTERVAL);
+		mod_delayed_work(ramzswap_wq, &rz->full_work, rz->full_interval);
+	}
 }
 
 /* A folio could not be stored: does that say something about all others? */
 static void ramzswap_note_refusal(struct ramzswap *rz, struct swap_info_struct *si,
 				  unsigned int nr_pages, int why)
 {
-	bool full;
-
 	/* It lacked memory to note a block. */
 	if (rz->backing && ramzswap_backing_has_room(rz->backing, nr_pages))
 		return;
+	if (!refused_for_all(rz, nr_pages, why))
+		return;
+	/* It is known, and looked at often enough. */
+	if (READ_ONCE(rz->full) == si &&
+	    READ_ONCE(rz->full_interval) == RAMZSWAP_FULL_INTERVAL)
+		return;
 
 	spin_lock(&rz->full_lock);
-	full = why == -ENOSPC || why == -ENODEV ||
-	       (why == -ENOMEM && nomem_for_long(rz));
-	if (full) {
-		WRITE_ONCE(rz->full, si);
-		swap_set_full(si, true);
-		ramzswap_look_later(rz);
-	}
+	WRITE_ONCE(rz->full, si);
+	swap_set_full(si, true);
+	ramzswap_look_soon(rz);
 	spin_unlock(&rz->full_lock);
 }
 
-/* Return: whether the device is still full. */
-static bool ramzswap_look_for_room(struct ramzswap *rz)
+static void ramzswap_look_for_room(struct ramzswap *rz)
 {
-	bool full;
+	lockdep_assert_held(&rz->full_lock);
 
-	spin_lock(&rz->full_lock);
 	/* swapoff has ended it already. */
 	if (rz->full && (!(READ_ONCE(rz->full->flags) & SWP_WRITEOK) ||
 			 ramzswap_has_room(rz))) {
 		swap_set_full(rz->full, false);
 		WRITE_ONCE(rz->full, NULL);
-		rz->nomem_streak = 0;
+		atomic_set(&rz->share.nomem_streak, 0);
 	}
-	full = rz->full;
+}
+
+/**
+ * ramzswap_more_room() - a device may have room now, because something changed
+ * @rz: the device
+ *
+ * Context: Does not sleep.
+ */
+void ramzswap_more_room(struct ramzswap *rz)
+{
+	spin_lock(&rz->full_lock);
+	ramzswap_look_for_room(rz);
 	spin_unlock(&rz->full_lock);
-	return full;
+}
+
+/*
+ * Slots of a full device were freed.  That is when many processes exit at once
+ * and everybody waits for their memory: one of them looks, once in a tick, and
+ * nobody waits for it.  What it misses, the work sees.
+ */
+static void ramzswap_freed_while_full(struct ramzswap *rz)
+{
+	unsigned long now = jiffies;
+
+	if (READ_ONCE(rz->full_looked) == now || !spin_trylock(&rz->full_lock))
+		return;
+	WRITE_ONCE(rz->full_looked, now);
+	ramzswap_look_for_room(rz);
+	if (rz->full)
+		ramzswap_look_soon(rz);
+	spin_unlock(&rz->full_lock);
 }
 
 /*
  * Room may come without any slot of the device being freed: from other swap
- * devices, from a setting that was changed, from free memory.
+ * devices, from a setting that was changed, from free memory.  Where nothing
+ * is freed and nobody asks for room, there is no hurry.
  */
 static void ramzswap_full_work(struct work_struct *work)
 {
 	struct ramzswap *rz = container_of(work, struct ramzswap, full_work.work);
+	struct swap_info_struct *si = ramzswap_get_swap(rz);
 
-	if (ramzswap_look_for_room(rz))
-		ramzswap_look_later(rz);
+	/* While it is in use, the device keeps its backing device. */
+	if (si) {
+		if (rz->backing)
+			ramzswap_backing_take_back(rz->backing, si, SWAPFILE_CLUSTER);
+		put_swap_device(si);
+	}
+
+	spin_lock(&rz->full_lock);
+	ramzswap_look_for_room(rz);
+	if (rz->full) {
+		WRITE_ONCE(rz->full_interval, min(2 * rz->full_interval,
+						  RAMZSWAP_FULL_INTERVAL_MAX));
+		queue_delayed_work(ramzswap_wq, &rz->full_work, rz->full_interval);
+	}
+	spin_unlock(&rz->full_lock);
 }
 
 static void ramzswap_not_full(struct ramzswap *rz)
 {
 	spin_lock(&rz->full_lock);
 	WRITE_ONCE(rz->full, NULL);
-	rz->nomem_streak = 0;
+	atomic_set(&rz->share.nomem_streak, 0);
+	atomic_long_set(&rz->share.poor_streak, 0);
 	spin_unlock(&rz->full_lock);
 	cancel_delayed_work_sync(&rz->full_work);
 }
@@ -241,16 +333,19 @@ static int ramzswap_prepare_write(struct folio *folio, int why)
 {
 	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
 	struct ramzswap *rz = swap_to_ramzswap(si);
+	unsigned int nr_pages = folio_nr_pages(folio);
+	int err = -ENOSPC;
 
-	if (rz->backing && !ramzswap_backing_prepare(rz->backing, folio)) {
+	if (rz->backing && !ramzswap_backing_has_room(rz->backing, nr_pages))
+		ramzswap_backing_take_back(rz->backing, si, nr_pages);
+	if (rz->backing)
+		err = ramzswap_backing_prepare(rz->backing, folio);
+	if (err)
+		ramzswap_note_refusal(rz, si, nr_pages, why);
+	else if (why && why != -ENODEV)
 		/* zswap has failed, but the device has not. */
-		if (why && why != -ENODEV)
-			ramzswap_count(&rz->share, RAMZSWAP_FAILED_WRITES,
-				       -folio_nr_pages(folio));
-		return 0;
-	}
-	ramzswap_note_refusal(rz, si, folio_nr_pages(folio), why);
-	return -ENOSPC;
+		ramzswap_count(&rz->share, RAMZSWAP_FAILED_WRITES, -(long)nr_pages);
+	return err;
 }
 
 static void ramzswap_invalidate(struct folio *folio)
@@ -259,6 +354,11 @@ static void ramzswap_invalidate(struct folio *folio)
 
 	ramzswap_backing_free(rz->backing, swp_offset(folio->swap),
 			      folio_nr_pages(folio));
+}
+
+static bool ramzswap_is_short(struct swap_info_struct *si)
+{
+	return ramzswap_backing_is_short(swap_to_ramzswap(si)->backing);
 }
 
 /* Not reached, as ramzswap_prepare_write() never agrees. */
@@ -284,56 +384,64 @@ static void ramzswap_submit_read(struct swap_io_ctx *ctx)
 	swap_read_end(ctx->sio, true);
 }
 
-static bool ramzswap_can_merge(struct folio *folio, struct folio *prev_folio,
-			       size_t prev_folio_size, int rw)
+static int ramzswap_activate(struct swap_info_struct *si)
 {
-	return false;
-}
-
-static const struct swap_ops ramzswap_memory_ops = {
-	.flags		= SWAP_OPS_F_IN_MEMORY | SWAP_OPS_F_NO_HIBERNATION,
-	.prepare_write	= ramzswap_prepare_write,
-	.can_merge	= ramzswap_can_merge,
-	.submit_write	= ramzswap_memory_write,
-	.submit_read	= ramzswap_submit_read,
-};
-
-static const struct swap_ops ramzswap_backed_ops = {
-	.flags		= SWAP_OPS_F_NO_HIBERNATION | SWAP_OPS_F_READAHEAD,
-	.prepare_write	= ramzswap_prepare_write,
-	.invalidate	= ramzswap_invalidate,
-	.can_merge	= ramzswap_can_merge,
-	.submit_write	= ramzswap_submit_write,
-	.submit_read	= ramzswap_submit_read,
-};
-
-/* The device is open exclusively, so nothing changes it meanwhile. */
-static const struct swap_ops *ramzswap_swap_ops(struct block_device *bdev,
-						unsigned long nr_pages)
-{
-	struct ramzswap *rz = bdev->bd_disk->private_data;
+	struct ramzswap *rz = swap_to_ramzswap(si);
 
 	if (!zswap_is_enabled()) {
 		pr_err("%s: zswap is switched off; boot with zswap.enabled=1, or write Y to /sys/module/zswap/parameters/enabled\n",
-		       bdev->bd_disk->disk_name);
-		return ERR_PTR(-EPERM);
+		       rz->disk->disk_name);
+		return -EOPNOTSUPP;
 	}
 	/* The header may have been read before the device was made smaller. */
-	if (nr_pages > rz->nr_pages) {
-		pr_err("%s: the swap header says %lu pages, the device has %lu\n",
-		       bdev->bd_disk->disk_name, nr_pages, rz->nr_pages);
-		return ERR_PTR(-EINVAL);
+	if (si->max > rz->nr_pages) {
+		pr_err("%s: the swap header says %u pages, the device has %lu\n",
+		       rz->disk->disk_name, si->max, rz->nr_pages);
+		return -EINVAL;
 	}
-	ramzswap_not_full(rz);
 
 	guard(mutex)(&rz->lock);
 	if (rz->backing) {
 		int err = ramzswap_backing_size_table(rz->backing, rz->nr_pages);
 
 		if (err)
-			return ERR_PTR(err);
+			return err;
 	}
 	WRITE_ONCE(rz->active, true);
+	return 0;
+}
+
+/* @si may be another device's next. */
+static void ramzswap_deactivate(struct swap_info_struct *si)
+{
+	ramzswap_not_full(swap_to_ramzswap(si));
+}
+
+static const struct swap_ops ramzswap_memory_ops = {
+	.flags		= SWAP_OPS_F_IN_MEMORY | SWAP_OPS_F_NO_HIBERNATION,
+	.activate	= ramzswap_activate,
+	.deactivate	= ramzswap_deactivate,
+	.prepare_write	= ramzswap_prepare_write,
+	.submit_write	= ramzswap_memory_write,
+	.submit_read	= ramzswap_submit_read,
+};
+
+static const struct swap_ops ramzswap_backed_ops = {
+	.flags		= SWAP_OPS_F_NO_HIBERNATION | SWAP_OPS_F_READAHEAD,
+	.activate	= ramzswap_activate,
+	.deactivate	= ramzswap_deactivate,
+	.prepare_write	= ramzswap_prepare_write,
+	.invalidate	= ramzswap_invalidate,
+	.is_short	= ramzswap_is_short,
+	.submit_write	= ramzswap_submit_write,
+	.submit_read	= ramzswap_submit_read,
+};
+
+/* The device is open exclusively, so nothing changes it meanwhile. */
+static const struct swap_ops *ramzswap_swap_ops(struct block_device *bdev)
+{
+	struct ramzswap *rz = bdev->bd_disk->private_data;
+
 	return rz->backing ? &ramzswap_backed_ops : &ramzswap_memory_ops;
 }
 
@@ -345,7 +453,7 @@ static void ramzswap_slot_free_notify(struct block_device *bdev, unsigned long o
 	if (rz->backing)
 		ramzswap_backing_free(rz->backing, offset, nr_slots);
 	if (unlikely(READ_ONCE(rz->full)))
-		ramzswap_look_for_room(rz);
+		ramzswap_freed_while_full(rz);
 }
 
 /**
@@ -360,6 +468,20 @@ struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si)
 	if (!(si->flags & SWP_BLKDEV) || si->bdev->bd_disk->fops != &ramzswap_fops)
 		return NULL;
 	return &swap_to_ramzswap(si)->share;
+}
+
+/**
+ * ramzswap_may_write_back() - is there room for a page that zswap has?
+ * @share: of the device
+ *
+ * Context: Any; the caller has a reference to the swap device.
+ * Return: whether there is, which may change at once.
+ */
+bool ramzswap_may_write_back(struct ramzswap_share *share)
+{
+	struct ramzswap *rz = container_of(share, struct ramzswap, share);
+
+	return rz->backing && ramzswap_backing_has_room(rz->backing, 1);
 }
 
 /**
@@ -555,6 +677,25 @@ static struct file *ramzswap_claim(struct ramzswap *rz)
 	return bdev_file_open_by_dev(disk_devt(rz->disk), BLK_OPEN_READ, rz, NULL);
 }
 
+/* For what can only be changed until the device is swapped on */
+static struct file *ramzswap_claim_unused(struct ramzswap *rz, const char *attr,
+					  const char *buf)
+{
+	struct file *claim;
+
+	lockdep_assert_held(&rz->lock);
+
+	claim = ramzswap_claim(rz);
+	if (IS_ERR(claim))
+		return ERR_PTR(refuse(rz, attr, buf, "the device is in use",
+				      PTR_ERR(claim)));
+	if (!rz->active)
+		return claim;
+	bdev_fput(claim);
+	return ERR_PTR(refuse(rz, attr, buf,
+			      "the device was in use: reset it first", -EBUSY));
+}
+
 static void ramzswap_set_size(struct ramzswap *rz, u64 bytes)
 {
 	rz->nr_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
@@ -577,9 +718,10 @@ static ssize_t disksize_store(struct device *dev, struct device_attribute *attr,
 {
 	struct ramzswap *rz = dev_to_ramzswap(dev);
 	struct file *claim;
-	ssize_t ret = len;
 	u64 bytes;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (parse_size(buf, &bytes))
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
 	if (!valid_disksize(bytes)) {
@@ -591,19 +733,35 @@ static ssize_t disksize_store(struct device *dev, struct device_attribute *attr,
 	}
 
 	guard(mutex)(&rz->lock);
-	claim = ramzswap_claim(rz);
+	claim = ramzswap_claim_unused(rz, attr->attr.name, buf);
 	if (IS_ERR(claim))
-		return refuse(rz, attr->attr.name, buf, "the device is in use",
-			      PTR_ERR(claim));
-	if (rz->active)
-		ret = refuse(rz, attr->attr.name, buf,
-			     "the device was in use: reset it first", -EBUSY);
-	else
-		ramzswap_set_size(rz, bytes);
+		return PTR_ERR(claim);
+	ramzswap_set_size(rz, bytes);
 	bdev_fput(claim);
-	return ret;
+	return len;
 }
 static DEVICE_ATTR_RW(disksize);
+
+static void fold_held(void *share)
+{
+	percpu_counter_sync(&((struct ramzswap_share *)share)->held);
+}
+
+static void ramzswap_set_limit(struct ramzswap *rz, u64 bytes)
+{
+	struct ramzswap_share *share = &rz->share;
+	u32 batch = RAMZSWAP_HELD_BATCH;
+
+	lockdep_assert_held(&rz->lock);
+
+	if (bytes)
+		batch = clamp(div_u64(bytes, RAMZSWAP_HELD_ERROR * num_possible_cpus()),
+			      1, batch);
+	WRITE_ONCE(share->batch, batch);
+	/* What CPUs hold back may be more than they are to from now on. */
+	on_each_cpu(fold_held, share, true);
+	WRITE_ONCE(share->mem_limit, bytes);
+}
 
 static ssize_t mem_limit_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -616,21 +774,18 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 	struct ramzswap *rz = dev_to_ramzswap(dev);
 	u64 bytes;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (parse_size(buf, &bytes) || bytes > S64_MAX)
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
 
 	guard(mutex)(&rz->lock);
-	WRITE_ONCE(rz->share.mem_limit, bytes);
-	ramzswap_look_for_room(rz);
+	ramzswap_set_limit(rz, bytes);
+	zswap_limit_lowered();
+	ramzswap_more_room(rz);
 	return len;
 }
 static DEVICE_ATTR_RW(mem_limit);
-
-static void ramzswap_set_backing(struct ramzswap *rz, struct ramzswap_backing *backing)
-{
-	ramzswap_backing_close(rz->backing);
-	rz->backing = backing;
-}
 
 static ssize_t backing_dev_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -657,7 +812,9 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 	struct ramzswap_backing *backing = NULL;
 	const char *why = NULL;
 	struct file *claim;
-	ssize_t ret = len;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 
 	char *path __free(kfree) = kstrndup(buf, strcspn(buf, "\n"), GFP_KERNEL);
 	if (!path)
@@ -665,28 +822,45 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 	if (!*path)
 		return refuse(rz, attr->attr.name, buf, "a path, or none", -EINVAL);
 
-	guard(mutex)(&rz->lock);
-	/* Held while the backing device is opened, so that it cannot be this one. */
-	claim = ramzswap_claim(rz);
-	if (IS_ERR(claim))
-		return refuse(rz, attr->attr.name, buf, "the device is in use",
-			      PTR_ERR(claim));
-	if (rz->active) {
-		ret = refuse(rz, attr->attr.name, buf,
-			     "the device was in use: reset it first", -EBUSY);
-		goto out;
+	/*
+	 * To open it may take long, and swapon and reset are not to wait for
+	 * that.  First see whether there is a point in it.
+	 */
+	scoped_guard(mutex, &rz->lock) {
+		claim = ramzswap_claim_unused(rz, attr->attr.name, buf);
+		if (IS_ERR(claim))
+			return PTR_ERR(claim);
+		bdev_fput(claim);
 	}
 	if (strcmp(path, "none"))
-		backing = ramzswap_backing_open(path, &why);
+		backing = ramzswap_backing_open(rz, path, &why);
 	if (IS_ERR(backing))
-		ret = refuse(rz, attr->attr.name, buf, why, PTR_ERR(backing));
-	else
-		ramzswap_set_backing(rz, backing);
-out:
-	bdev_fput(claim);
-	return ret;
+		return refuse(rz, attr->attr.name, buf, why, PTR_ERR(backing));
+	scoped_guard(mutex, &rz->lock) {
+		claim = ramzswap_claim_unused(rz, attr->attr.name, buf);
+		if (!IS_ERR(claim)) {
+			swap(rz->backing, backing);
+			bdev_fput(claim);
+		}
+	}
+	/* The one before, or the new one if it came too late. */
+	ramzswap_backing_close(backing);
+	return IS_ERR(claim) ? PTR_ERR(claim) : len;
 }
 static DEVICE_ATTR_RW(backing_dev);
+
+static ssize_t backing_state_show(struct device *dev, struct device_attribute *attr,
+				  char *buf)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+	const char *state = "none";
+
+	guard(mutex)(&rz->lock);
+	if (rz->backing)
+		state = ramzswap_backing_stopped(rz->backing) ? "stopped" : "running";
+	return sysfs_emit(buf, "%s\n", state);
+}
+static DEVICE_ATTR_RO(backing_state);
 
 static ssize_t initstate_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -716,24 +890,31 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 			   const char *buf, size_t len)
 {
 	struct ramzswap *rz = dev_to_ramzswap(dev);
+	struct ramzswap_backing *backing;
 	struct file *claim;
 
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	if (!sysfs_streq(buf, "1"))
 		return refuse(rz, attr->attr.name, buf, "write 1 to reset the device",
 			      -EINVAL);
 
-	guard(mutex)(&rz->lock);
+	mutex_lock(&rz->lock);
 	claim = ramzswap_claim(rz);
-	if (IS_ERR(claim))
+	if (IS_ERR(claim)) {
+		mutex_unlock(&rz->lock);
 		return refuse(rz, attr->attr.name, buf, "the device is in use",
 			      PTR_ERR(claim));
-	ramzswap_not_full(rz);
-	WRITE_ONCE(rz->share.mem_limit, 0);
+	}
+	ramzswap_set_limit(rz, 0);
 	WRITE_ONCE(rz->active, false);
-	ramzswap_set_backing(rz, NULL);
+	backing = rz->backing;
+	rz->backing = NULL;
 	ramzswap_clear_counters(rz);
 	ramzswap_set_size(rz, default_disksize);
 	bdev_fput(claim);
+	mutex_unlock(&rz->lock);
+	ramzswap_backing_close(backing);
 	return len;
 }
 static DEVICE_ATTR_WO(reset);
@@ -742,6 +923,7 @@ static struct attribute *ramzswap_attrs[] = {
 	&dev_attr_disksize.attr,
 	&dev_attr_mem_limit.attr,
 	&dev_attr_backing_dev.attr,
+	&dev_attr_backing_state.attr,
 	&dev_attr_initstate.attr,
 	&dev_attr_reset.attr,
 	NULL,
@@ -769,6 +951,8 @@ static int __init ramzswap_alloc(struct ramzswap **ret)
 	mutex_init(&rz->lock);
 	mutex_init(&rz->header_lock);
 	spin_lock_init(&rz->full_lock);
+	rz->share.batch = RAMZSWAP_HELD_BATCH;
+	rz->full_interval = RAMZSWAP_FULL_INTERVAL;
 	INIT_DELAYED_WORK(&rz->full_work, ramzswap_full_work);
 	*ret = rz;
 	return 0;
@@ -861,6 +1045,7 @@ static void __init set_default_disksize(void)
 		       disksize_param, RAMZSWAP_MIN_PAGES * PAGE_SIZE,
 		       ramzswap_max_disksize(), RAMZSWAP_DEF_DISKSIZE);
 	parse_size(RAMZSWAP_DEF_DISKSIZE, &default_disksize);
+	default_disksize = min(default_disksize, ramzswap_max_disksize());
 }
 
 static int __init ramzswap_init(void)
@@ -872,9 +1057,13 @@ static int __init ramzswap_init(void)
 
 	if (!nr)
 		return 0;
+	ramzswap_wq = alloc_workqueue("ramzswap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!ramzswap_wq)
+		return -ENOMEM;
 	major = register_blkdev(0, KBUILD_MODNAME);
 	if (major < 0) {
 		pr_err("no major number: %d\n", major);
+		destroy_workqueue(ramzswap_wq);
 		return major;
 	}
 

@@ -66,11 +66,18 @@ DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
  * @counters: the device's own
  * @held: bytes of compressed data
  * @mem_limit: how many that may be, 0 for no limit of the device's own
+ * @batch: how many bytes a CPU may hold back before it adds them to @held
+ * @nomem_streak: how many folios were refused for lack of memory while nothing
+ *	was stored
+ * @poor_streak: how many pages were refused as they do not compress, likewise
  */
 struct ramzswap_share {
 	struct ramzswap_counters __percpu *counters;
 	struct percpu_counter held;
 	u64 mem_limit;
+	s32 batch;
+	atomic_t nomem_streak;
+	atomic_long_t poor_streak;
 };
 
 /**
@@ -92,51 +99,65 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
 		this_cpu_add(ramzswap_counters.nr[counter], nr);
 }
 
-/* A CPU may hold back so many bytes before it adds them to ramzswap_share.held. */
+/*
+ * ramzswap_share.batch of a device without a limit; with one, what all CPUs
+ * hold back is no more than this part of the limit.  So nobody has to ask all
+ * CPUs how near the limit is.
+ */
 #define RAMZSWAP_HELD_BATCH	(16 * PAGE_SIZE)
+#define RAMZSWAP_HELD_ERROR	64
 
 /**
  * ramzswap_hold() - account compressed data of a device
  * @share: the device's, or NULL
  * @bytes: how much more it has
+ * @room_made: whether other pages made room for it
  *
- * CPUs that do this at the same time do not see each other: the limit may be
- * exceeded by a page for each of them.
+ * The sum may be wrong by what CPUs hold back, a %RAMZSWAP_HELD_ERROR-th of the
+ * limit, so room that was made may not be in it yet.  And those that do this at
+ * the same time do not see each other: the limit may be exceeded by a page for
+ * each CPU.
  *
  * Context: Any.
  * Return: whether the device's limit allows it; if not, nothing is accounted.
  */
-static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes)
+static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes,
+				 bool room_made)
 {
 	u64 limit;
 
 	if (!share)
 		return true;
 	limit = READ_ONCE(share->mem_limit);
-	if (limit && __percpu_counter_compare(&share->held, limit - min(limit, bytes),
-					      RAMZSWAP_HELD_BATCH) > 0)
+	if (room_made)
+		limit += limit / RAMZSWAP_HELD_ERROR;
+	if (limit && percpu_counter_read(&share->held) + bytes > (s64)limit)
 		return false;
-	percpu_counter_add_batch(&share->held, bytes, RAMZSWAP_HELD_BATCH);
+	percpu_counter_add_batch(&share->held, bytes, READ_ONCE(share->batch));
+	if (unlikely(atomic_read(&share->nomem_streak)))
+		atomic_set(&share->nomem_streak, 0);
+	if (unlikely(atomic_long_read(&share->poor_streak)))
+		atomic_long_set(&share->poor_streak, 0);
 	return true;
 }
 
 /**
- * ramzswap_near_limit() - may a device have to refuse pages because of its limit?
+ * ramzswap_excess() - how much has a device to give up because of its limit?
  * @share: the device's, or NULL
- * @nr_pages: so many, of unknown compressed size
+ * @nr_pages: for so many pages, of unknown compressed size
  *
  * Context: Any.
- * Return: whether it may.  A large folio need not have room for all its pages
- * where that is much of the limit.
+ * Return: bytes of compressed data.  A large folio need not have room for all
+ * its pages where that is much of the limit.
  */
-static inline bool ramzswap_near_limit(struct ramzswap_share *share,
-				       unsigned int nr_pages)
+static inline u64 ramzswap_excess(struct ramzswap_share *share, unsigned int nr_pages)
 {
 	u64 limit = share ? READ_ONCE(share->mem_limit) : 0;
-	u64 room = min((u64)nr_pages << PAGE_SHIFT, limit / 8);
+	s64 room = min((u64)nr_pages << PAGE_SHIFT, limit / 8);
 
-	return limit && __percpu_counter_compare(&share->held, limit - room,
-						 RAMZSWAP_HELD_BATCH) > 0;
+	if (!limit)
+		return 0;
+	return max(percpu_counter_read(&share->held) + room - (s64)limit, 0);
 }
 
 /**
@@ -149,7 +170,8 @@ static inline bool ramzswap_near_limit(struct ramzswap_share *share,
 static inline void ramzswap_release(struct ramzswap_share *share, unsigned int bytes)
 {
 	if (share)
-		percpu_counter_add_batch(&share->held, -(s64)bytes, RAMZSWAP_HELD_BATCH);
+		percpu_counter_add_batch(&share->held, -(s64)bytes,
+					 READ_ONCE(share->batch));
 }
 
 /**
@@ -163,8 +185,7 @@ static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 {
 	u64 limit = share ? READ_ONCE(share->mem_limit) : 0;
 
-	return limit && __percpu_counter_compare(&share->held, limit,
-						 RAMZSWAP_HELD_BATCH) >= 0;
+	return limit && percpu_counter_read(&share->held) >= (s64)limit;
 }
 
 /**
@@ -182,9 +203,9 @@ static inline bool ramzswap_over_limit(struct ramzswap_share *share)
  * @full_lock: guards the fields below; taken with a swap cluster's lock held,
  *	and the swap core's swap_avail_lock is taken inside
  * @full: the swap area that the swap core takes for full, NULL if it is not
- * @nomem_streak: how many folios were refused for lack of memory while none
- *	was stored
- * @nomem_writes: RAMZSWAP_NUM_WRITES when that was last so
+ * @full_interval: how long until @full_work looks again, in jiffies
+ * @full_looked: when somebody who had freed slots looked last; not guarded
+ * @nomem_since: when share.nomem_streak began, in jiffies; not guarded
  * @full_work: looks from time to time whether there is room again
  */
 struct ramzswap {
@@ -201,8 +222,9 @@ struct ramzswap {
 
 	spinlock_t full_lock;		/* what follows */
 	struct swap_info_struct *full;
-	unsigned int nomem_streak;
-	unsigned long nomem_writes;
+	unsigned int full_interval;
+	unsigned long full_looked;
+	unsigned long nomem_since;
 	struct delayed_work full_work;
 };
 
@@ -214,6 +236,8 @@ unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
  * @total: blocks that can be used, of a page each
  * @used: blocks that have a page
  * @bad: blocks that could not be written
+ * @stopped: whether the device has stopped working
+ * @stops: how often it has
  * @reads: pages read
  * @writes: pages written
  * @write_ios: I/O requests that wrote them
@@ -223,16 +247,27 @@ struct ramzswap_backing_usage {
 	unsigned long total;
 	unsigned long used;
 	unsigned long bad;
+	bool stopped;
+	unsigned long stops;
 	unsigned long reads;
 	unsigned long writes;
 	unsigned long write_ios;
 	size_t meta_bytes;
 };
 
-struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **why);
+extern struct workqueue_struct *ramzswap_wq;
+
+void ramzswap_more_room(struct ramzswap *rz);
+
+struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *path,
+					       const char **why);
+bool ramzswap_backing_stopped(struct ramzswap_backing *b);
 void ramzswap_backing_close(struct ramzswap_backing *b);
 int ramzswap_backing_size_table(struct ramzswap_backing *b, unsigned long nr_pages);
 bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr);
+bool ramzswap_backing_is_short(struct ramzswap_backing *b);
+bool ramzswap_backing_take_back(struct ramzswap_backing *b,
+				struct swap_info_struct *si, unsigned int nr);
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio);
 void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr);
@@ -244,6 +279,7 @@ struct file *ramzswap_backing_file(struct ramzswap_backing *b);
 void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage);
 struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si);
+bool ramzswap_may_write_back(struct ramzswap_share *share);
 struct ramzswap *ramzswap_device(unsigned int index);
 struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz);
 #else
@@ -272,6 +308,11 @@ static inline struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *
 {
 	return NULL;
 }
+
+static inline bool ramzswap_may_write_back(struct ramzswap_share *share)
+{
+	return false;
+}
 #endif
 
 /**
@@ -291,9 +332,9 @@ struct zswap_usage {
 };
 
 void zswap_get_usage(struct zswap_usage *usage);
+void zswap_limit_lowered(void);
 size_t zswap_tree_bytes(int type);
 size_t zswap_span_bytes(void);
-bool zswap_has_room(void);
 unsigned int zswap_accept_percent(void);
 
 #endif /* _MM_RAMZSWAP_H */

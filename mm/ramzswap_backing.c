@@ -18,8 +18,21 @@
  * so there is a reserve of them.
  *
  * A slot has a block from ramzswap_backing_prepare() until its page is swapped
- * out anew, or its slot is freed, or writing has failed.  A block that could not
- * be written is not used again.
+ * out anew, or its slot is freed, or writing has failed.
+ *
+ * The blocks of a folio need not be adjacent.  Each run of adjacent blocks has a
+ * bio, and all of them are in flight at the same time.  Nobody waits for them
+ * but who wants the folio.
+ *
+ * A write fails because a block is bad, or because the device does not work at
+ * the moment, and drivers do not always say which.  If the block may be bad, a
+ * worker writes the pages again, one by one: to the same block, and if that
+ * fails, to another one.  If the other one takes the page, the first block is
+ * retired: nobody uses it until the backing device is detached.  Any other
+ * failure is the device's and retires nothing: the folio stays in memory, dirty.
+ * %FAILURES_TO_STOP failures in a row stop the device.  It then has no room, and
+ * the worker writes zeros to a free block from time to time; when that succeeds,
+ * the device goes on.  Reads still go to a stopped device.
  *
  * Block 0 is not used.  It says "none" in the table, and on the device it keeps
  * what tells others what the device is for.
@@ -36,6 +49,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
+#include <linux/namei.h>
 #include <linux/pagemap.h>
 #include <linux/rbtree.h>
 #include <linux/slab.h>
@@ -52,12 +66,35 @@
 /* Full groups of blocks are skipped without a look at their bits. */
 #define BLOCKS_PER_GROUP	4096UL
 
+/* How many slots are looked at for pages in memory when blocks are short */
+#define TAKE_BACK_SLOTS		1024
+
 /* How many runs of free blocks are looked at to find one that is long enough */
 #define RUNS_TO_TRY		32
+
+/*
+ * Pieces that can be had without any memory.  Each one is submitted before the
+ * next one is allocated: who waits for one waits for I/O, and never for another
+ * who waits.
+ */
+#define PIECE_RESERVE		32
+
+/* Failed writes without a good one between them that stop the device */
+#define FAILURES_TO_STOP	8
+
+/* How long until a stopped device is tried again, at first and at most */
+#define PROBE_INTERVAL		HZ
+#define PROBE_INTERVAL_MAX	(60 * HZ)
 
 struct ramzswap_chunk {
 	u32 *block;		/* BLOCKS_PER_CHUNK of them, or NULL: none */
 	unsigned int nr;	/* how many are not 0 */
+};
+
+/* The I/O of some of a folio's pages, in adjacent sectors */
+struct piece {
+	struct bio bio;
+	struct bio_vec bvec;
 };
 
 /* Adjacent blocks that are adjacent on the disk as well */
@@ -68,6 +105,7 @@ struct ramzswap_extent {
 
 /**
  * struct ramzswap_backing - a backing device
+ * @rz: whose it is
  * @file: holds it open exclusively
  * @closed: whether nobody else can write to it
  * @sis: the swap file, NULL for a block device.  It is in nobody's list; it is
@@ -79,18 +117,32 @@ struct ramzswap_extent {
  * @pool: where chunks' memory is from
  * @chunks: the table, by slot
  * @nr_chunks: its size
- * @lock: guards all below and @chunks' contents; a leaf, also taken in
- *	interrupts
+ * @pieces: struct piece for folios in pieces
+ * @retry_work: writes again what could not be written
+ * @probe_work: writes to a stopped device whether it works again
+ * @lock: guards all below but the last three, and @chunks' contents; a leaf,
+ *	also taken in interrupts
  * @used: a bit for each block
  * @group_used: how many are set in each group
+ * @free_groups: a bit for each group that has a free block
  * @next: where to look for a free block
- * @nr_used: blocks that have a page
- * @nr_bad: blocks that could not be written; they are set in @used
+ * @nr_used: blocks that have a page, or were promised to one
+ * @nr_held: blocks that have no page and are being written to all the same
+ * @nr_bad: blocks that were retired; they are set in @used, as are those above
+ * @take_back: the slot where ramzswap_backing_take_back() goes on
+ * @nr_chunks_used: chunks that have a block
+ * @to_retry: what is for @retry_work
+ * @failures: failed writes since the last good one; set to 0 without @lock
+ * @stopped: nothing is written but by @probe_work
+ * @nr_stops: how often that was so
+ * @resumed: when it last was so no more, in jiffies
+ * @probe_interval: when to try next, in jiffies
  * @reads: pages read
  * @writes: pages written
  * @write_ios: I/O requests for that
  */
 struct ramzswap_backing {
+	struct ramzswap *rz;
 	struct file *file;
 	bool closed;
 	struct swap_info_struct *sis;
@@ -101,13 +153,26 @@ struct ramzswap_backing {
 	mempool_t *pool;
 	struct ramzswap_chunk *chunks;
 	unsigned long nr_chunks;
+	mempool_t *pieces;
+	struct work_struct retry_work;
+	struct delayed_work probe_work;
 
 	spinlock_t lock;	/* see above */
 	unsigned long *used;
 	unsigned short *group_used;
+	unsigned long *free_groups;
 	unsigned long next;
 	unsigned long nr_used;
+	unsigned long nr_held;
 	unsigned long nr_bad;
+	unsigned long take_back;
+	unsigned long nr_chunks_used;
+	struct bio_list to_retry;
+	unsigned int failures;
+	bool stopped;
+	unsigned long nr_stops;
+	unsigned long resumed;
+	unsigned int probe_interval;
 
 	atomic_long_t reads;
 	atomic_long_t writes;
@@ -123,49 +188,74 @@ static unsigned long group_size(struct ramzswap_backing *b, unsigned long group)
 
 static void set_block(struct ramzswap_backing *b, unsigned long block)
 {
+	unsigned long group = block / BLOCKS_PER_GROUP;
+
 	__set_bit(block, b->used);
-	b->group_used[block / BLOCKS_PER_GROUP]++;
+	if (++b->group_used[group] == group_size(b, group))
+		__clear_bit(group, b->free_groups);
 }
 
 static void clear_block(struct ramzswap_backing *b, unsigned long block)
 {
+	unsigned long group = block / BLOCKS_PER_GROUP;
+
 	__clear_bit(block, b->used);
-	b->group_used[block / BLOCKS_PER_GROUP]--;
+	b->group_used[group]--;
+	__set_bit(group, b->free_groups);
 }
 
-/* Return: the first free block from @from to the end, or nr_blocks. */
+static unsigned long nr_groups(struct ramzswap_backing *b)
+{
+	return DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP);
+}
+
+static unsigned long nr_free(struct ramzswap_backing *b)
+{
+	return b->nr_blocks - 1 - b->nr_used - b->nr_held - b->nr_bad;
+}
+
+/*
+ * Looks at the bitmap of all groups, 128 KiB for 16 TiB, and at the bits of two
+ * groups at most.
+ * Return: the first free block from @from to the end, or nr_blocks.
+ */
 static unsigned long find_free(struct ramzswap_backing *b, unsigned long from)
 {
-	while (from < b->nr_blocks) {
-		unsigned long group = from / BLOCKS_PER_GROUP;
-		unsigned long end = group * BLOCKS_PER_GROUP + group_size(b, group);
-		unsigned long block;
+	unsigned long group = from / BLOCKS_PER_GROUP;
 
-		if (b->group_used[group] < group_size(b, group)) {
-			block = find_next_zero_bit(b->used, end, from);
-			if (block < end)
-				return block;
-		}
+	while (from < b->nr_blocks) {
+		unsigned long end, block;
+
+		group = find_next_bit(b->free_groups, nr_groups(b), group);
+		if (group == nr_groups(b))
+			break;
+		from = max(from, group * BLOCKS_PER_GROUP);
+		end = group * BLOCKS_PER_GROUP + group_size(b, group);
+		block = find_next_zero_bit(b->used, end, from);
+		if (block < end)
+			return block;
 		from = end;
+		group++;
 	}
 	return b->nr_blocks;
 }
 
 /*
- * Find up to @want adjacent free blocks, from @next on around the device; all
- * of them if a few attempts find them, otherwise as many as were found.
+ * Find up to @want adjacent free blocks, from @from on around the device: so
+ * many if the first @tries runs have them, otherwise the longest of these.
  * Return: the first; @got says how many.  There are free blocks.
  */
-static unsigned long find_run(struct ramzswap_backing *b, unsigned int want,
+static unsigned long find_run(struct ramzswap_backing *b, unsigned long from,
+			      unsigned int want, unsigned int tries,
 			      unsigned int *got)
 {
-	unsigned long from = b->next, best = 0;
-	unsigned int best_len = 0, try;
+	unsigned long best = 0;
+	unsigned int best_len = 0;
 	bool around = false;
 
 	lockdep_assert_held(&b->lock);
 
-	for (try = 0; try < RUNS_TO_TRY && best_len < want; try++) {
+	while (tries && best_len < want) {
 		unsigned long start = find_free(b, from), end;
 
 		if (start == b->nr_blocks) {
@@ -175,6 +265,7 @@ static unsigned long find_run(struct ramzswap_backing *b, unsigned int want,
 			from = 1;
 			continue;
 		}
+		tries--;
 		end = find_next_bit(b->used, min(b->nr_blocks, start + want), start);
 		if (end - start > best_len) {
 			best = start;
@@ -184,6 +275,38 @@ static unsigned long find_run(struct ramzswap_backing *b, unsigned int want,
 	}
 	*got = best_len;
 	return best;
+}
+
+/*
+ * Take a block that is no page's, far from where blocks are handed out now.
+ * Return: the block, or 0 if there is none.
+ */
+static unsigned long hold_block(struct ramzswap_backing *b)
+{
+	unsigned long from, block = 0;
+	unsigned int got;
+
+	guard(spinlock_irqsave)(&b->lock);
+	if (nr_free(b)) {
+		from = b->next + b->nr_blocks / 2;
+		if (from >= b->nr_blocks)
+			from -= b->nr_blocks;
+		block = find_run(b, max(from, 1), 1, 1, &got);
+		set_block(b, block);
+		b->nr_held++;
+	}
+	return block;
+}
+
+/* The opposite; @bad: it is not to be used any more. */
+static void let_block_go(struct ramzswap_backing *b, unsigned long block, bool bad)
+{
+	guard(spinlock_irqsave)(&b->lock);
+	b->nr_held--;
+	if (bad)
+		b->nr_bad++;
+	else
+		clear_block(b, block);
 }
 
 /* === The table =========================================================== */
@@ -212,6 +335,7 @@ static unsigned long unmap_slot(struct ramzswap_backing *b, unsigned long slot,
 	if (!--chunk->nr) {
 		*unused = chunk->block;
 		WRITE_ONCE(chunk->block, NULL);
+		b->nr_chunks_used--;
 	}
 	return block;
 }
@@ -252,28 +376,28 @@ void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 	free_chunk(b, unused);
 }
 
-/* Give a slot's block up for good: it cannot be written. */
-static void retire_block(struct ramzswap_backing *b, unsigned long slot)
-{
-	u32 *unused = NULL;
-	unsigned long flags;
-
-	spin_lock_irqsave(&b->lock, flags);
-	if (unmap_slot(b, slot, &unused))
-		b->nr_bad++;
-	spin_unlock_irqrestore(&b->lock, flags);
-	free_chunk(b, unused);
-}
-
 static unsigned long slot_block(struct ramzswap_backing *b, unsigned long slot)
 {
 	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
-	unsigned long flags, block;
 
-	spin_lock_irqsave(&b->lock, flags);
-	block = chunk->block ? chunk->block[slot % BLOCKS_PER_CHUNK] : 0;
-	spin_unlock_irqrestore(&b->lock, flags);
-	return block;
+	guard(spinlock_irqsave)(&b->lock);
+	return chunk->block ? chunk->block[slot % BLOCKS_PER_CHUNK] : 0;
+}
+
+/*
+ * Give a slot, which has a block, another that was held, and hold its own.
+ * Return: that.
+ */
+static unsigned long swap_block(struct ramzswap_backing *b, unsigned long slot,
+				unsigned long block)
+{
+	u32 *there = &slot_chunk(b, slot)->block[slot % BLOCKS_PER_CHUNK];
+	unsigned long old;
+
+	guard(spinlock_irqsave)(&b->lock);
+	old = *there;
+	*there = block;
+	return old;
 }
 
 /**
@@ -284,13 +408,14 @@ static unsigned long slot_block(struct ramzswap_backing *b, unsigned long slot)
  * The blocks are adjacent if that is possible.
  *
  * Context: Does not wait for memory.
- * Return: 0, -ENOSPC if there are not enough free blocks, -ENOMEM.
+ * Return: 0; -ENOSPC if there are not enough free blocks, or the device does
+ * not work; -ENOMEM if there is no memory to note them.
  */
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 {
 	unsigned long slot = swp_offset(folio->swap);
 	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
-	unsigned int left = folio_nr_pages(folio);
+	unsigned int left = folio_nr_pages(folio), tries = RUNS_TO_TRY;
 	struct page *page = NULL;
 	unsigned long flags;
 	int ret = 0;
@@ -305,7 +430,7 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 	}
 
 	spin_lock_irqsave(&b->lock, flags);
-	if (b->nr_blocks - 1 - b->nr_used - b->nr_bad < left) {
+	if (b->stopped || nr_free(b) < left) {
 		ret = -ENOSPC;
 		goto out;
 	}
@@ -315,20 +440,28 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 			goto out;
 		}
 		WRITE_ONCE(chunk->block, page_address(page));
+		b->nr_chunks_used++;
 		page = NULL;
 	}
+	/* Nobody else gets these, and the chunk stays, while the lock is not held. */
+	b->nr_used += left;
+	chunk->nr += left;
 	while (left) {
 		unsigned long block;
 		unsigned int got;
 
-		block = find_run(b, left, &got);
+		block = find_run(b, b->next, left, tries, &got);
 		b->next = block + got;
 		left -= got;
-		b->nr_used += got;
-		chunk->nr += got;
 		while (got--) {
 			set_block(b, block);
 			chunk->block[slot++ % BLOCKS_PER_CHUNK] = block++;
+		}
+		/* They are not all adjacent anyway: take what comes. */
+		tries = 1;
+		if (left) {
+			spin_unlock_irqrestore(&b->lock, flags);
+			spin_lock_irqsave(&b->lock, flags);
 		}
 	}
 out:
@@ -338,17 +471,115 @@ out:
 	return ret;
 }
 
+static bool has_free_blocks(struct ramzswap_backing *b, unsigned long nr)
+{
+	return READ_ONCE(b->nr_used) + READ_ONCE(b->nr_held) +
+	       READ_ONCE(b->nr_bad) + nr < b->nr_blocks;
+}
+
 /**
  * ramzswap_backing_has_room() - are there free blocks?
  * @b: the backing device
  * @nr: how many
  *
  * Context: Any.
- * Return: whether there are.
+ * Return: whether there are, and the device works.
  */
 bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
 {
-	return READ_ONCE(b->nr_used) + READ_ONCE(b->nr_bad) + nr < b->nr_blocks;
+	return !READ_ONCE(b->stopped) && has_free_blocks(b, nr);
+}
+
+/**
+ * ramzswap_backing_stopped() - has the device stopped working?
+ * @b: the backing device
+ *
+ * Context: Any.
+ * Return: whether it has, and is tried again from time to time.
+ */
+bool ramzswap_backing_stopped(struct ramzswap_backing *b)
+{
+	return READ_ONCE(b->stopped);
+}
+
+/**
+ * ramzswap_backing_is_short() - are more than half of the blocks in use?
+ * @b: the backing device
+ *
+ * Context: Any.
+ * Return: whether they are, so that pages in memory are not to have one.
+ */
+bool ramzswap_backing_is_short(struct ramzswap_backing *b)
+{
+	return !has_free_blocks(b, b->nr_blocks / 2);
+}
+
+/* Return: the next slot that has a block, if @budget is not 0 in the end. */
+static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
+			       unsigned int *budget)
+{
+	const unsigned long end = b->nr_chunks * BLOCKS_PER_CHUNK;
+
+	while (*budget) {
+		--*budget;
+		if (slot >= end)
+			slot = 0;
+		if (slot_block(b, slot))
+			break;
+		slot++;
+		if (!READ_ONCE(slot_chunk(b, slot - 1)->block))
+			slot = round_up(slot, BLOCKS_PER_CHUNK);
+	}
+	return slot;
+}
+
+/**
+ * ramzswap_backing_take_back() - free blocks of pages that are in memory
+ * @b: the backing device
+ * @si: the swap area that uses it
+ * @nr: how many are wanted
+ *
+ * A page that was read and not changed keeps its block, so that it need not be
+ * written again.  When blocks are short others need them more.  The page has to
+ * be written then, wherever to.
+ *
+ * Context: Reclaim, with a folio locked, or the device's work; the caller has a
+ *	reference to @si.  Looks at a limited number of slots.
+ * Return: whether as many were freed.
+ */
+bool ramzswap_backing_take_back(struct ramzswap_backing *b,
+				struct swap_info_struct *si, unsigned int nr)
+{
+	unsigned int budget = TAKE_BACK_SLOTS;
+	unsigned long slot = READ_ONCE(b->take_back);
+	unsigned int got = 0;
+
+	/* Of a device that has stopped, no page could be written anew. */
+	if (READ_ONCE(b->stopped))
+		return false;
+	while (got < nr && budget) {
+		struct folio *folio;
+		swp_entry_t entry;
+
+		slot = next_slot(b, slot, &budget);
+		if (!budget)
+			break;
+		entry = swp_entry(si->type, slot++);
+		folio = swap_cache_get_folio(entry);
+		if (!folio)
+			continue;
+		if (folio_trylock(folio)) {
+			unsigned int nr_pages = folio_nr_pages(folio);
+
+			if (folio_matches_swap_entry(folio, entry) &&
+			    folio_free_swap(folio))
+				got += nr_pages;
+			folio_unlock(folio);
+		}
+		folio_put(folio);
+	}
+	WRITE_ONCE(b->take_back, slot);
+	return got >= nr;
 }
 
 /* === I/O ================================================================= */
@@ -371,145 +602,360 @@ static sector_t block_sector(struct ramzswap_backing *b, unsigned long block)
 	return e->sector + ((sector_t)(block - e->first) << PAGE_SECTORS_SHIFT);
 }
 
-static struct ramzswap *sio_to_ramzswap(struct swap_iocb *sio)
+static struct ramzswap_backing *sio_to_backing(struct swap_iocb *sio)
 {
 	swp_entry_t entry = bvec_folio(&sio->bvecs[0])->swap;
+	struct block_device *bdev = __swap_entry_to_info(entry)->bdev;
 
-	return __swap_entry_to_info(entry)->bdev->bd_disk->private_data;
+	return ((struct ramzswap *)bdev->bd_disk->private_data)->backing;
 }
 
-static void count_write(struct ramzswap *rz, unsigned int nr)
+/* What a bio was for; its iterator has moved on. */
+static unsigned int bio_pages(struct bio *bio)
 {
-	atomic_long_inc(&rz->backing->write_ios);
-	atomic_long_add(nr, &rz->backing->writes);
+	return bio->bi_io_vec->bv_len >> PAGE_SHIFT;
 }
 
-static void write_failed(struct ramzswap *rz, unsigned long slot, unsigned int nr)
+static unsigned long bio_slot(struct bio *bio)
 {
-	pr_err_ratelimited("%s: %u pages could not be written to block %lu of %pg, and stay in memory\n",
-			   rz->disk->disk_name, nr, slot_block(rz->backing, slot),
-			   rz->backing->bdev);
-	ramzswap_count(&rz->share, RAMZSWAP_FAILED_WRITES, nr);
-	while (nr--)
-		retire_block(rz->backing, slot++);
+	struct swap_iocb *sio = bio->bi_private;
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+
+	return swp_offset(folio->swap) +
+	       folio_page_idx(folio, bio->bi_io_vec->bv_page) +
+	       (bio->bi_io_vec->bv_offset >> PAGE_SHIFT);
 }
 
-static void read_failed(struct ramzswap *rz, unsigned long slot, unsigned int nr)
+/* === Errors ============================================================== */
+
+/*
+ * May it be the block that is bad?  MEDIUM says so.  TARGET is also what a disk
+ * says that takes no writes any more, and many drivers know nothing but IOERR.
+ */
+static bool is_block_error(blk_status_t status)
 {
-	pr_err_ratelimited("%s: %u pages could not be read from block %lu of %pg\n",
-			   rz->disk->disk_name, nr, slot_block(rz->backing, slot),
-			   rz->backing->bdev);
-	ramzswap_count(&rz->share, RAMZSWAP_FAILED_READS, nr);
+	return status == BLK_STS_MEDIUM || status == BLK_STS_TARGET ||
+	       status == BLK_STS_PROTECTION || status == BLK_STS_IOERR;
+}
+
+static void write_worked(struct ramzswap_backing *b, unsigned int nr)
+{
+	atomic_long_inc(&b->write_ios);
+	atomic_long_add(nr, &b->writes);
+	if (unlikely(READ_ONCE(b->failures)))
+		WRITE_ONCE(b->failures, 0);
+}
+
+static blk_status_t write_page(struct ramzswap_backing *b, struct page *page,
+			       unsigned long block)
+{
+	struct bio_vec bvec;
+	struct bio bio;
+	blk_status_t status;
+
+	bio_init(&bio, b->bdev, &bvec, 1, REQ_OP_WRITE | REQ_SWAP);
+	bio.bi_iter.bi_sector = block_sector(b, block);
+	__bio_add_page(&bio, page, PAGE_SIZE, 0);
+	submit_bio_wait(&bio);
+	status = bio.bi_status;
+	bio_uninit(&bio);
+	return status;
+}
+
+/* Another write has failed.  Return: whether the device was stopped for that. */
+static bool stop_device(struct ramzswap_backing *b)
+{
+	guard(spinlock_irqsave)(&b->lock);
+	/* A good write may set it to 0 meanwhile, which is as good. */
+	WRITE_ONCE(b->failures, READ_ONCE(b->failures) + 1);
+	if (b->stopped || READ_ONCE(b->failures) < FAILURES_TO_STOP)
+		return false;
+	/* So soon again? */
+	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))
+		b->probe_interval = min(2 * b->probe_interval, PROBE_INTERVAL_MAX);
+	else
+		b->probe_interval = PROBE_INTERVAL;
+	b->nr_stops++;
+	WRITE_ONCE(b->stopped, true);
+	queue_delayed_work(ramzswap_wq, &b->probe_work, b->probe_interval);
+	return true;
+}
+
+static void ramzswap_probe(struct work_struct *work)
+{
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  probe_work.work);
+	unsigned long block = hold_block(b);
+	blk_status_t status = BLK_STS_NOSPC;
+
+	if (block) {
+		status = write_page(b, ZERO_PAGE(0), block);
+		let_block_go(b, block, false);
+	}
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		/* It may have been this block only. */
+		b->next = b->next + 1 < b->nr_blocks ? b->next + 1 : 1;
+		if (status) {
+			b->probe_interval = min(2 * b->probe_interval,
+						PROBE_INTERVAL_MAX);
+			queue_delayed_work(ramzswap_wq, &b->probe_work,
+					   b->probe_interval);
+			return;
+		}
+		b->resumed = jiffies;
+		WRITE_ONCE(b->failures, 0);
+		WRITE_ONCE(b->stopped, false);
+	}
+	pr_notice("%s: %pg takes writes again\n", b->rz->disk->disk_name, b->bdev);
+	ramzswap_more_room(b->rz);
+}
+
+static void write_failed(struct ramzswap_backing *b, struct bio *bio)
+{
+	struct swap_iocb *sio = bio->bi_private;
+
+	pr_err_ratelimited("%s: %u pages could not be written to block %lu of %pg, and stay in memory: %pe\n",
+			   b->rz->disk->disk_name, bio_pages(bio),
+			   slot_block(b, bio_slot(bio)), b->bdev,
+			   ERR_PTR(blk_status_to_errno(bio->bi_status)));
+	WRITE_ONCE(sio->failed, true);
+	if (stop_device(b))
+		pr_err("%s: %pg is stopped: nothing is written to it until it takes writes again, which is tried in %u seconds, and then less and less often\n",
+		       b->rz->disk->disk_name, b->bdev, b->probe_interval / HZ);
+}
+
+/* Return: whether a failed write is left to the worker. */
+static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
+{
+	if (!is_block_error(bio->bi_status))
+		return false;
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (b->stopped)
+			return false;
+		bio_list_add(&b->to_retry, bio);
+	}
+	queue_work(ramzswap_wq, &b->retry_work);
+	return true;
+}
+
+/*
+ * Is it the block, or the device?  If the page gets through elsewhere on the
+ * device, that is where it stays.
+ */
+static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *page,
+				     unsigned long slot)
+{
+	blk_status_t status = write_page(b, page, slot_block(b, slot)), other_status;
+	unsigned long block;
+
+	if (!is_block_error(status))
+		return status;
+	block = hold_block(b);
+	if (!block)
+		return status;
+	other_status = write_page(b, page, block);
+	if (!other_status || status == BLK_STS_MEDIUM) {
+		block = swap_block(b, slot, block);
+		pr_warn_ratelimited("%s: block %lu of %pg is bad, and not used any more\n",
+				    b->rz->disk->disk_name, block, b->bdev);
+		let_block_go(b, block, true);
+	} else {
+		let_block_go(b, block, false);
+	}
+	return other_status;
+}
+
+/* Page by page, as long as they can be written. */
+static blk_status_t write_again(struct ramzswap_backing *b, struct bio *bio)
+{
+	unsigned int i, nr = bio_pages(bio);
+	unsigned long slot = bio_slot(bio);
+	struct swap_iocb *sio = bio->bi_private;
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+	unsigned long first = slot - swp_offset(folio->swap);
+
+	for (i = 0; i < nr; i++) {
+		blk_status_t status = bio->bi_status;
+
+		if (!READ_ONCE(b->stopped))
+			status = write_page_again(b, folio_page(folio, first + i),
+						  slot + i);
+		if (status)
+			return status;
+		write_worked(b, 1);
+	}
+	return BLK_STS_OK;
+}
+
+/* The last piece ends all.  From then on the device may be swapped off. */
+static void write_put(struct ramzswap_backing *b, struct swap_iocb *sio)
+{
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+	bool failed;
+
+	if (!atomic_dec_and_test(&sio->pending))
+		return;
+	failed = READ_ONCE(sio->failed);
+	/* A folio is either on the device or in memory. */
+	if (failed) {
+		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_WRITES,
+			       folio_nr_pages(folio));
+		ramzswap_backing_free(b, swp_offset(folio->swap),
+				      folio_nr_pages(folio));
+	}
+	swap_write_end(sio, failed);
+}
+
+static void read_put(struct ramzswap_backing *b, struct swap_iocb *sio)
+{
+	if (atomic_dec_and_test(&sio->pending))
+		swap_read_end(sio, READ_ONCE(sio->failed));
+}
+
+static void free_bio(struct ramzswap_backing *b, struct bio *bio, struct swap_iocb *sio)
+{
+	bio_uninit(bio);
+	if (bio != &sio->bio)
+		mempool_free(container_of(bio, struct piece, bio), b->pieces);
 }
 
 static void end_write(struct bio *bio)
 {
-	struct swap_iocb *sio = container_of(bio, struct swap_iocb, bio);
-	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	struct ramzswap *rz = sio_to_ramzswap(sio);
-	bool failed = bio->bi_status;
+	struct swap_iocb *sio = bio->bi_private;
+	struct ramzswap_backing *b = sio_to_backing(sio);
 
-	if (failed)
-		write_failed(rz, swp_offset(folio->swap), folio_nr_pages(folio));
-	else
-		count_write(rz, folio_nr_pages(folio));
-	bio_uninit(bio);
-	/* From here on the device may be swapped off. */
-	swap_write_end(sio, failed);
+	if (bio->bi_status) {
+		if (write_again_later(b, bio))
+			return;
+		write_failed(b, bio);
+	} else {
+		write_worked(b, bio_pages(bio));
+	}
+	free_bio(b, bio, sio);
+	write_put(b, sio);
+}
+
+static void ramzswap_retry(struct work_struct *work)
+{
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  retry_work);
+	struct bio *bio;
+
+	for (;;) {
+		struct swap_iocb *sio;
+
+		scoped_guard(spinlock_irqsave, &b->lock)
+			bio = bio_list_pop(&b->to_retry);
+		if (!bio)
+			break;
+		sio = bio->bi_private;
+		bio->bi_status = write_again(b, bio);
+		if (bio->bi_status)
+			write_failed(b, bio);
+		free_bio(b, bio, sio);
+		write_put(b, sio);
+	}
 }
 
 static void end_read(struct bio *bio)
 {
-	struct swap_iocb *sio = container_of(bio, struct swap_iocb, bio);
-	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	struct ramzswap *rz = sio_to_ramzswap(sio);
-	bool failed = bio->bi_status;
+	struct swap_iocb *sio = bio->bi_private;
+	struct ramzswap_backing *b = sio_to_backing(sio);
+	unsigned int nr = bio_pages(bio);
 
-	if (failed)
-		read_failed(rz, swp_offset(folio->swap), folio_nr_pages(folio));
-	else
-		atomic_long_add(folio_nr_pages(folio), &rz->backing->reads);
-	bio_uninit(bio);
-	swap_read_end(sio, failed);
+	if (!bio->bi_status) {
+		atomic_long_add(nr, &b->reads);
+	} else {
+		pr_err_ratelimited("%s: %u pages could not be read from block %lu of %pg: %pe\n",
+				   b->rz->disk->disk_name, nr,
+				   slot_block(b, bio_slot(bio)), b->bdev,
+				   ERR_PTR(blk_status_to_errno(bio->bi_status)));
+		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_READS, nr);
+		WRITE_ONCE(sio->failed, true);
+	}
+	free_bio(b, bio, sio);
+	read_put(b, sio);
 }
 
 /*
- * Return: how many pages of a folio from @slot on are in adjacent sectors, 0 if
- * it has no block; @sector is the first.
+ * Return: how many pages from @slot on, at most @max, are in adjacent sectors; 0
+ * if it has no block.  @sector is the first.
  */
 static unsigned int run_length(struct ramzswap_backing *b, unsigned long slot,
 			       unsigned int max, sector_t *sector)
 {
-	unsigned long block = slot_block(b, slot);
-	unsigned int nr = 1;
+	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
+	unsigned long block = 0;
+	unsigned int nr, i;
 
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		u32 *there = chunk->block;
+
+		if (there)
+			block = there[slot % BLOCKS_PER_CHUNK];
+		for (nr = 1; block && nr < max; nr++)
+			if (there[slot % BLOCKS_PER_CHUNK + nr] != block + nr)
+				break;
+	}
 	if (!block)
 		return 0;
 	*sector = block_sector(b, block);
-	while (nr < max && slot_block(b, slot + nr) == block + nr &&
-	       block_sector(b, block + nr) ==
-	       *sector + ((sector_t)nr << PAGE_SECTORS_SHIFT))
-		nr++;
-	return nr;
+	for (i = 1; i < nr; i++)
+		if (block_sector(b, block + i) !=
+		    *sector + ((sector_t)i << PAGE_SECTORS_SHIFT))
+			break;
+	return i;
 }
 
-/* A folio in pieces, when the device is nearly full, or a file in pieces. */
-static bool io_in_pieces(struct ramzswap *rz, struct folio *folio, blk_opf_t opf)
+static void submit(struct bio *bio, struct swap_iocb *sio, sector_t sector)
 {
-	unsigned long slot = swp_offset(folio->swap);
-	unsigned int done = 0, nr_pages = folio_nr_pages(folio);
-	struct ramzswap_backing *b = rz->backing;
-	bool good = true;
+	bio->bi_iter.bi_sector = sector;
+	bio->bi_private = sio;
+	if (op_is_write(bio->bi_opf)) {
+		bio_associate_blkg_from_page(bio, bvec_folio(&sio->bvecs[0]));
+		bio->bi_end_io = end_write;
+	} else {
+		bio->bi_end_io = end_read;
+	}
+	submit_bio(bio);
+}
 
-	while (done < nr_pages) {
-		struct bio_vec bvec;
-		sector_t sector;
-		unsigned int nr;
-		struct bio bio;
-		int err;
+/*
+ * Start the I/O of a folio whose slots all have blocks.  The caller has one of
+ * sio->pending, so that @sio is not ended by what is quick.
+ */
+static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_t opf)
+{
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+	unsigned long slot = swp_offset(folio->swap);
+	unsigned int done, nr, nr_pages = folio_nr_pages(folio);
+	sector_t sector;
+
+	VM_WARN_ON_ONCE(sio->nr_bvecs != 1);
+
+	for (done = 0; done < nr_pages; done += nr) {
+		struct bio *bio = &sio->bio;
+		struct piece *piece;
 
 		nr = run_length(b, slot + done, nr_pages - done, &sector);
-		if (!nr)
-			return false;
-		bvec_set_folio(&bvec, folio, (size_t)nr << PAGE_SHIFT,
-			       (size_t)done << PAGE_SHIFT);
-		bio_init(&bio, b->bdev, &bvec, 1, opf);
-		bio.bi_iter.bi_size = bvec.bv_len;
-		bio.bi_iter.bi_sector = sector;
-		if (op_is_write(opf))
-			bio_associate_blkg_from_page(&bio, folio);
-		err = submit_bio_wait(&bio);
-		bio_uninit(&bio);
-
-		if (op_is_write(opf)) {
-			if (err)
-				write_failed(rz, slot + done, nr);
-			else
-				count_write(rz, nr);
-		} else {
-			if (err)
-				read_failed(rz, slot + done, nr);
-			else
-				atomic_long_add(nr, &b->reads);
+		if (WARN_ON_ONCE(!nr)) {
+			WRITE_ONCE(sio->failed, true);
+			break;
 		}
-		good &= !err;
-		done += nr;
+		if (nr == nr_pages) {
+			bio_init(bio, b->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
+			bio->bi_iter.bi_size = sio->len;
+		} else {
+			/* Does not fail; see PIECE_RESERVE. */
+			piece = mempool_alloc(b->pieces, GFP_NOIO);
+			bio = &piece->bio;
+			bio_init(bio, b->bdev, &piece->bvec, 1, opf);
+			bio_add_folio_nofail(bio, folio, (size_t)nr << PAGE_SHIFT,
+					     (size_t)done << PAGE_SHIFT);
+		}
+		atomic_inc(&sio->pending);
+		submit(bio, sio, sector);
 	}
-	return good;
-}
-
-static void submit(struct ramzswap *rz, struct swap_iocb *sio, sector_t sector,
-		   blk_opf_t opf, bio_end_io_t *end_io)
-{
-	struct bio *bio = &sio->bio;
-
-	bio_init(bio, rz->backing->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
-	bio->bi_iter.bi_size = sio->len;
-	bio->bi_iter.bi_sector = sector;
-	if (op_is_write(opf))
-		bio_associate_blkg_from_page(bio, bvec_folio(&sio->bvecs[0]));
-	bio->bi_end_io = end_io;
-	submit_bio(bio);
 }
 
 /**
@@ -517,27 +963,16 @@ static void submit(struct ramzswap *rz, struct swap_iocb *sio, sector_t sector,
  * @rz: the device
  * @sio: the folio; ended by swap_write_end() when that is done
  *
- * Context: Reclaim; may wait for I/O.
+ * Context: Reclaim.  Does not wait for the I/O.
  */
 void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 {
-	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = swp_offset(folio->swap);
-	unsigned int nr = folio_nr_pages(folio);
-	sector_t sector;
-	bool good;
+	struct ramzswap_backing *b = rz->backing;
 
-	VM_WARN_ON_ONCE(sio->nr_bvecs != 1);
-
-	if (run_length(rz->backing, slot, nr, &sector) == nr) {
-		submit(rz, sio, sector, REQ_OP_WRITE | REQ_SWAP, end_write);
-		return;
-	}
-	good = io_in_pieces(rz, folio, REQ_OP_WRITE | REQ_SWAP);
-	/* A folio is either on the device or in memory. */
-	if (!good)
-		ramzswap_backing_free(rz->backing, slot, nr);
-	swap_write_end(sio, !good);
+	atomic_set(&sio->pending, 1);
+	sio->failed = false;
+	start_io(b, sio, REQ_OP_WRITE | REQ_SWAP);
+	write_put(b, sio);
 }
 
 /**
@@ -545,26 +980,26 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
  * @rz: the device
  * @sio: the folio; ended by swap_read_end() when that is done
  *
- * Context: May wait for I/O.
+ * Context: Does not wait for the I/O.
  * Return: false if the backing device does not have it; @sio is not ended then.
  */
 bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
 	unsigned long slot = swp_offset(folio->swap);
-	unsigned int i, nr = folio_nr_pages(folio);
+	unsigned int nr, done, nr_pages = folio_nr_pages(folio);
+	struct ramzswap_backing *b = rz->backing;
 	sector_t sector;
 
-	VM_WARN_ON_ONCE(sio->nr_bvecs != 1);
-
-	for (i = 0; i < nr; i++)
-		if (!slot_block(rz->backing, slot + i))
+	for (done = 0; done < nr_pages; done += nr) {
+		nr = run_length(b, slot + done, nr_pages - done, &sector);
+		if (!nr)
 			return false;
-
-	if (run_length(rz->backing, slot, nr, &sector) == nr)
-		submit(rz, sio, sector, REQ_OP_READ, end_read);
-	else
-		swap_read_end(sio, !io_in_pieces(rz, folio, REQ_OP_READ));
+	}
+	atomic_set(&sio->pending, 1);
+	sio->failed = false;
+	start_io(b, sio, REQ_OP_READ);
+	read_put(b, sio);
 	return true;
 }
 
@@ -721,6 +1156,9 @@ unlock:
 	if (err)
 		return err;
 
+	if (inode->i_mode & 0077)
+		pr_warn("%s: insecure permissions %04o of %pD, which gets what is swapped out: 0600 suggested\n",
+			b->rz->disk->disk_name, inode->i_mode & 07777, b->file);
 	b->bdev = sis->bdev;
 	*why = bdev_fault(b->bdev);
 	if (*why)
@@ -738,23 +1176,46 @@ static void deactivate_file(struct ramzswap_backing *b)
 
 static int alloc_blocks(struct ramzswap_backing *b)
 {
-	unsigned long groups = DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP);
+	unsigned long groups = nr_groups(b);
 
 	BUILD_BUG_ON(BLOCKS_PER_GROUP > USHRT_MAX);
 	BUILD_BUG_ON(BLOCKS_PER_CHUNK % SWAPFILE_CLUSTER);
 
 	b->used = kvcalloc(BITS_TO_LONGS(b->nr_blocks), sizeof(long), GFP_KERNEL);
 	b->group_used = kvcalloc(groups, sizeof(*b->group_used), GFP_KERNEL);
+	b->free_groups = kvcalloc(BITS_TO_LONGS(groups), sizeof(long), GFP_KERNEL);
 	b->pool = mempool_create_page_pool(CHUNK_RESERVE, 0);
-	if (!b->used || !b->group_used || !b->pool)
+	b->pieces = mempool_create_kmalloc_pool(PIECE_RESERVE, sizeof(struct piece));
+	if (!b->used || !b->group_used || !b->free_groups || !b->pool || !b->pieces)
 		return -ENOMEM;
+	bitmap_set(b->free_groups, 0, groups);
 	set_block(b, 0);
 	b->next = 1;
 	return 0;
 }
 
+/* To open something else may wait for ever, or do something. */
+static int check_path(const char *name, const char **why)
+{
+	struct path path;
+	umode_t mode;
+	int err;
+
+	*why = "not found";
+	err = kern_path(name, LOOKUP_FOLLOW, &path);
+	if (err)
+		return err;
+	mode = d_backing_inode(path.dentry)->i_mode;
+	path_put(&path);
+	*why = "neither a block device nor a file";
+	if (S_ISDIR(mode))
+		return -EISDIR;
+	return S_ISBLK(mode) || S_ISREG(mode) ? 0 : -ENOTBLK;
+}
+
 /**
  * ramzswap_backing_open() - take a backing device into use
+ * @rz: the device that it is for
  * @path: its path, opened as the caller
  * @why: set to what is wrong with it
  *
@@ -764,7 +1225,8 @@ static int alloc_blocks(struct ramzswap_backing *b)
  * Context: May sleep.
  * Return: the backing device or an ERR_PTR.
  */
-struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **why)
+struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *path,
+					       const char **why)
 {
 	struct ramzswap_backing *b;
 	struct inode *inode;
@@ -774,9 +1236,16 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 	b = kzalloc_obj(*b);
 	if (!b)
 		return ERR_PTR(-ENOMEM);
+	b->rz = rz;
 	spin_lock_init(&b->lock);
+	bio_list_init(&b->to_retry);
+	INIT_WORK(&b->retry_work, ramzswap_retry);
+	INIT_DELAYED_WORK(&b->probe_work, ramzswap_probe);
 
-	*why = "cannot be opened for nobody else to use";
+	err = check_path(path, why);
+	if (err)
+		goto fail;
+	*why = "cannot be opened exclusively";
 	b->file = filp_open(path, O_RDWR | O_LARGEFILE | O_EXCL, 0);
 	if (IS_ERR(b->file)) {
 		err = PTR_ERR(b->file);
@@ -789,7 +1258,6 @@ struct ramzswap_backing *ramzswap_backing_open(const char *path, const char **wh
 	} else if (S_ISREG(inode->i_mode)) {
 		err = activate_file(b, path, why);
 	} else {
-		*why = "neither a block device nor a file";
 		err = -ENOTBLK;
 	}
 	if (err)
@@ -819,6 +1287,9 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	if (!b)
 		return;
 	WARN_ON_ONCE(b->nr_used);
+	/* It has ended all I/O, but may not have returned. */
+	cancel_work_sync(&b->retry_work);
+	cancel_delayed_work_sync(&b->probe_work);
 	if (b->sis)
 		deactivate_file(b);
 	if (b->closed) {
@@ -830,8 +1301,10 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	if (b->file)
 		filp_close(b->file, NULL);
 	kvfree(b->extents);
+	mempool_destroy(b->pieces);
 	mempool_destroy(b->pool);
 	kvfree(b->chunks);
+	kvfree(b->free_groups);
 	kvfree(b->group_used);
 	kvfree(b->used);
 	kfree(b);
@@ -858,26 +1331,29 @@ struct file *ramzswap_backing_file(struct ramzswap_backing *b)
 void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage)
 {
-	unsigned long i, flags;
+	unsigned long chunks_used = 0;
 
 	memset(usage, 0, sizeof(*usage));
 	if (!b)
 		return;
-	spin_lock_irqsave(&b->lock, flags);
-	usage->total = b->nr_blocks - 1;
-	usage->used = b->nr_used;
-	usage->bad = b->nr_bad;
-	spin_unlock_irqrestore(&b->lock, flags);
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		usage->total = b->nr_blocks - 1;
+		usage->used = b->nr_used;
+		usage->bad = b->nr_bad;
+		usage->stopped = b->stopped;
+		usage->stops = b->nr_stops;
+		chunks_used = b->nr_chunks_used;
+	}
 	usage->reads = atomic_long_read(&b->reads);
 	usage->writes = atomic_long_read(&b->writes);
 	usage->write_ios = atomic_long_read(&b->write_ios);
 
-	usage->meta_bytes = sizeof(*b) + CHUNK_RESERVE * PAGE_SIZE +
+	usage->meta_bytes = sizeof(*b) +
+		(CHUNK_RESERVE + chunks_used) * PAGE_SIZE +
+		PIECE_RESERVE * sizeof(struct piece) +
 		BITS_TO_LONGS(b->nr_blocks) * sizeof(long) +
-		DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP) * sizeof(*b->group_used) +
+		BITS_TO_LONGS(nr_groups(b)) * sizeof(long) +
+		nr_groups(b) * sizeof(*b->group_used) +
 		b->nr_chunks * sizeof(*b->chunks) +
 		b->nr_extents * sizeof(*b->extents);
-	for (i = 0; i < b->nr_chunks; i++)
-		if (READ_ONCE(b->chunks[i].block))
-			usage->meta_bytes += PAGE_SIZE;
 }

@@ -205,6 +205,8 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	show(m, "backing_blocks_total", backing.total);
 	show(m, "backing_blocks_used", backing.used);
 	show(m, "backing_blocks_bad", backing.bad);
+	show(m, "backing_stopped", backing.stopped);
+	show(m, "backing_stops", backing.stops);
 	show(m, "pages_spilled", backing.used);
 	show(m, "backing_bytes_written", (u64)backing.writes << PAGE_SHIFT);
 	show(m, "backing_write_ios", backing.write_ios);

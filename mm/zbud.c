@@ -51,10 +51,12 @@
  * is isolated for that it is in no bucket; reading and freeing go on.
  *
  * **Compaction.**  When more than an eighth of a shard is free, a worker moves
- * the objects of its emptiest pages into the holes of the others, a page at a
- * time, and gives the pages back.  Frees start it, so an idle pool costs
- * nothing; where it gains nothing, it is not started again before there is more
- * to gain.  Under memory pressure a shrinker does the same, and goes further.
+ * the objects of its emptiest pages into the holes of the others, and gives the
+ * pages back.  It moves one object at a time and lets go of the lock in
+ * between; the page that it empties is isolated meanwhile, as for migration.
+ * Frees start it, so an idle pool costs nothing; where it gains nothing, it is
+ * not started again before there is more to gain.  Under memory pressure a
+ * shrinker does the same, and goes further.
  *
  * **Locks.**  The pages of a pool are dealt out over a number of shards, and
  * an object stays in its shard for life.  The shard's lock guards everything
@@ -156,6 +158,8 @@ struct zbud_shard {
  * @shrinker: compacts the pool under memory pressure
  * @rcu: frees the pool, once nobody can be looking at it by way of a page
  *	that was its
+ * @next_shard: where the shrinker goes on.  Only a hint: racing updates are
+ *	harmless.
  * @nr_shards: how many shards there are, a power of two
  * @shards: the shards
  */
@@ -164,6 +168,7 @@ struct zbud_pool {
 	struct delayed_work compaction;
 	struct shrinker *shrinker;
 	struct rcu_head rcu;
+	unsigned int next_shard;
 	unsigned int nr_shards;
 	struct zbud_shard shards[] __counted_by(nr_shards);
 };
@@ -394,6 +399,21 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 		__clear_bit(bucket, shard->bitmap);
 }
 
+/* Take a page out of its bucket; reading and freeing go on. */
+static void isolate_page(struct zbud_shard *shard, struct page *page)
+	__must_hold(&shard->lock)
+{
+	bucket_del(shard, page, page_bucket(page));
+	WRITE_ONCE(page->page_type, page->page_type | ZBUD_ISOLATED);
+}
+
+static void putback_page(struct zbud_shard *shard, struct page *page)
+	__must_hold(&shard->lock)
+{
+	WRITE_ONCE(page->page_type, page->page_type & ~ZBUD_ISOLATED);
+	bucket_add(shard, page);
+}
+
 static void shard_add_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
@@ -541,6 +561,9 @@ static struct page *get_page_from_buddy(gfp_t gfp, int nid)
 {
 	KUNIT_STATIC_STUB_REDIRECT(get_page_from_buddy, gfp, nid);
 
+	/* What cannot be migrated must not be in the way of what can. */
+	if (!IS_ENABLED(CONFIG_MIGRATION))
+		gfp &= ~__GFP_MOVABLE;
 	return alloc_pages_node(nid, gfp, 0);
 }
 
@@ -602,11 +625,10 @@ static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 	shard = lock_page_shard(page);
 	if (!shard)
 		return false;
-	taken = !page_pinned(page) && !PageHWPoison(page);
-	if (taken) {
-		bucket_del(shard, page, page_bucket(page));
-		WRITE_ONCE(page->page_type, page->page_type | ZBUD_ISOLATED);
-	}
+	/* Compaction may have it. */
+	taken = !page_isolated(page) && !page_pinned(page) && !PageHWPoison(page);
+	if (taken)
+		isolate_page(shard, page);
 	spin_unlock(&shard->lock);
 	return taken;
 }
@@ -620,8 +642,7 @@ static void zbud_page_putback(struct page *page)
 	if (!shard)
 		return;
 
-	WRITE_ONCE(page->page_type, page->page_type & ~ZBUD_ISOLATED);
-	bucket_add(shard, page);
+	putback_page(shard, page);
 	spin_unlock(&shard->lock);
 }
 
@@ -761,8 +782,8 @@ static bool shard_wants_compaction(struct zbud_shard *shard)
 }
 
 /*
- * Move an object, or a part of one, to another page of the shard.  The page it
- * is in is in no bucket, and so is not found.
+ * Copy an object, or a part of one, to another page of the shard, and tell its
+ * owner.  The page it is in is isolated, and so is not found.
  */
 static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
@@ -770,28 +791,25 @@ static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	unsigned int chunks = run_chunks(run);
 	unsigned long header = read_header(run, 0);
 	struct zbud_object to = { .nr_parts = 1 };
+	void *addr;
 
-	if (!owner_agrees(run))
-		return false;
 	if (take_run(shard, chunks, &to.parts[0])) {
 		memcpy_page(to.parts[0].page, chunks_to_bytes(to.parts[0].start),
 			    run->page, chunks_to_bytes(run->start),
 			    chunks_to_bytes(chunks));
 		part_moved(&to.parts[0]);
-	} else if (!(header & ZBUD_PART_MASK) &&
-		   take_two_runs(shard, chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE,
-				 chunks, &to)) {
-		void *addr = kmap_local_page(run->page);
-
-		set_object(&to, header_owner(header),
-			   addr + chunks_to_bytes(run->start) + ZBUD_HEADER_SIZE,
-			   chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE);
-		kunmap_local(addr);
-	} else {
-		return false;
+		return true;
 	}
-	page_add_free_chunks(run->page, chunks);
-	run->page->zbud_slots[run->slot] = slot_make_hole(chunks);
+	if (header & ZBUD_PART_MASK ||
+	    !take_two_runs(shard, chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE,
+			   chunks, &to))
+		return false;
+
+	addr = kmap_local_page(run->page);
+	set_object(&to, header_owner(header),
+		   addr + chunks_to_bytes(run->start) + ZBUD_HEADER_SIZE,
+		   chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE);
+	kunmap_local(addr);
 	return true;
 }
 
@@ -813,49 +831,116 @@ static struct page *sparsest_page(struct zbud_shard *shard)
 	return NULL;
 }
 
-/*
- * Empty one page of the shard, for free_pool_page().
- *
- * Return: the page, or NULL if its objects, or some of them, fit nowhere else.
- */
-static struct page *shard_empty_page(struct zbud_shard *shard)
-	__must_hold(&shard->lock)
+/* Isolate the page to empty next, and hold a reference to it. */
+static struct page *isolate_sparsest_page(struct zbud_shard *shard)
 {
-	struct page *page = sparsest_page(shard);
+	struct page *page;
+
+	guard(spinlock)(&shard->lock);
+	page = sparsest_page(shard);
+	if (page) {
+		isolate_page(shard, page);
+		get_page(page);
+	}
+	return page;
+}
+
+/* What became of a page that is to be emptied. */
+enum zbud_step {
+	ZBUD_MOVED,		/* an object, and there are more */
+	ZBUD_EMPTIED,		/* the page has left the shard */
+	ZBUD_PINNED,		/* somebody has begun to read from the page */
+	ZBUD_STUCK,		/* what is left in the page cannot be moved */
+};
+
+/*
+ * Move the first object of a page that isolate_sparsest_page() returned, or put
+ * the page back.
+ */
+static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page)
+{
+	enum zbud_step step = ZBUD_STUCK;
 	struct zbud_run run;
 
-	if (page) {
-		bucket_del(shard, page, page_bucket(page));
-		for (run = first_run(page); run.page; run = next_run(run))
-			if (!move_run(shard, &run))
-				break;
-		if (page_free_chunks(page) == ZBUD_CHUNKS) {
-			shard_remove_page(shard, page);
-			return page;
-		}
-		bucket_add(shard, page);
+	guard(spinlock)(&shard->lock);
+	/* Frees that came between may have emptied it. */
+	if (page->zbud_shard != shard)
+		return ZBUD_EMPTIED;
+	run = first_run(page);
+	if (page_pinned(page)) {
+		step = ZBUD_PINNED;
+	} else if (!PageHWPoison(page) && owner_agrees(&run) &&
+		   move_run(shard, &run)) {
+		if (!drop_run(shard, &run))
+			return ZBUD_MOVED;
+		/* Not yet: the caller has a reference. */
+		free_pool_page(page);
+		return ZBUD_EMPTIED;
 	}
-	WRITE_ONCE(shard->gave_up,
-		   shard->nr_free + shard->nr_free / ZBUD_COMPACT_STOP);
-	return NULL;
+	putback_page(shard, page);
+	return step;
+}
+
+/*
+ * Empty one page of the shard.  The lock is held for one object at a time:
+ * with large pages, to move one and to make room for it takes long enough.
+ */
+static enum zbud_step shard_empty_page(struct zbud_shard *shard)
+{
+	struct page *page = isolate_sparsest_page(shard);
+	enum zbud_step step = ZBUD_STUCK;
+
+	if (page) {
+		do {
+			step = move_first_run(shard, page);
+		} while (step == ZBUD_MOVED);
+		put_page(page);
+	}
+	if (step == ZBUD_STUCK) {
+		guard(spinlock)(&shard->lock);
+		WRITE_ONCE(shard->gave_up,
+			   shard->nr_free + shard->nr_free / ZBUD_COMPACT_STOP);
+	}
+	return step;
 }
 
 /* Empty up to @nr pages while more than one part in @parts is free. */
 static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
 				   unsigned long nr)
 {
-	unsigned long done;
-	struct page *page;
+	unsigned int tries = ZBUD_MAX_TRIES;
+	unsigned long done = 0;
 
-	for (done = 0; done < nr && shard_sparse(shard, parts); done++) {
-		scoped_guard(spinlock, &shard->lock)
-			page = shard_empty_page(shard);
-		if (!page)
+	while (done < nr && tries && shard_sparse(shard, parts)) {
+		switch (shard_empty_page(shard)) {
+		case ZBUD_EMPTIED:
+			done++;
 			break;
-		free_pool_page(page);
+		case ZBUD_PINNED:
+			tries--;
+			break;
+		default:
+			return done;
+		}
 		cond_resched();
 	}
 	return done;
+}
+
+/**
+ * zbud_compact() - give free space back that is spread over a pool's pages
+ * @pool: the pool
+ *
+ * The pool does so by itself, but later, and only if there is much.
+ *
+ * Context: May sleep.
+ */
+void zbud_compact(struct zbud_pool *pool)
+{
+	unsigned int i;
+
+	for (i = 0; i < pool->nr_shards; i++)
+		compact_shard(&pool->shards[i], ZBUD_SHRINK_STOP, ULONG_MAX);
 }
 
 static void compaction_worker(struct work_struct *work)
@@ -868,6 +953,18 @@ static void compaction_worker(struct work_struct *work)
 		compact_shard(&pool->shards[i], ZBUD_COMPACT_STOP, ULONG_MAX);
 }
 
+/* About as many pages can a shard give back under memory pressure. */
+static unsigned long shard_shrinkable(const struct zbud_shard *shard)
+{
+	unsigned long nr_free = READ_ONCE(shard->nr_free);
+	unsigned long keep = READ_ONCE(shard->nr_pages) / ZBUD_SHRINK_STOP;
+
+	if (!shard_sparse(shard, ZBUD_SHRINK_STOP) ||
+	    nr_free <= READ_ONCE(shard->gave_up) || nr_free / ZBUD_CHUNKS <= keep)
+		return 0;
+	return nr_free / ZBUD_CHUNKS - keep;
+}
+
 static unsigned long shrinker_count(struct shrinker *shrinker,
 				    struct shrink_control *sc)
 {
@@ -875,16 +972,8 @@ static unsigned long shrinker_count(struct shrinker *shrinker,
 	unsigned long nr = 0;
 	unsigned int i;
 
-	for (i = 0; i < pool->nr_shards; i++) {
-		const struct zbud_shard *shard = &pool->shards[i];
-		unsigned long nr_free = READ_ONCE(shard->nr_free);
-		unsigned long keep = READ_ONCE(shard->nr_pages) / ZBUD_SHRINK_STOP;
-
-		if (shard_sparse(shard, ZBUD_SHRINK_STOP) &&
-		    nr_free > READ_ONCE(shard->gave_up) &&
-		    nr_free / ZBUD_CHUNKS > keep)
-			nr += nr_free / ZBUD_CHUNKS - keep;
-	}
+	for (i = 0; i < pool->nr_shards; i++)
+		nr += shard_shrinkable(&pool->shards[i]);
 	return nr ?: SHRINK_EMPTY;
 }
 
@@ -892,12 +981,17 @@ static unsigned long shrinker_scan(struct shrinker *shrinker,
 				   struct shrink_control *sc)
 {
 	struct zbud_pool *pool = shrinker->private_data;
+	unsigned int i, first = READ_ONCE(pool->next_shard);
 	unsigned long done = 0;
-	unsigned int i;
 
-	for (i = 0; i < pool->nr_shards && done < sc->nr_to_scan; i++)
-		done += compact_shard(&pool->shards[i], ZBUD_SHRINK_STOP,
-				      sc->nr_to_scan - done);
+	for (i = 0; i < pool->nr_shards && done < sc->nr_to_scan; i++) {
+		struct zbud_shard *shard = pool_shard(pool, first + i);
+		unsigned long nr = min(shard_shrinkable(shard),
+				       sc->nr_to_scan - done);
+
+		done += compact_shard(shard, ZBUD_SHRINK_STOP, nr);
+	}
+	WRITE_ONCE(pool->next_shard, first + i);
 	return done ?: SHRINK_STOP;
 }
 

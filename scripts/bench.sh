@@ -9,6 +9,7 @@
 #   time		by the clock, from which under emulation only the ratios mean anything
 #   pressure		with more pages than there is memory for
 #   aging		which pages go to the disk, with several cgroups: events are counted
+#   capacity		how much fits, as it comes and without a disk, before the out-of-memory killer comes
 #   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
 #   compile		the same, of a compiler in a cgroup that is too small for it
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
@@ -25,6 +26,8 @@ machines=(
 	'series series zswap'
 	'ramzswap series ramzswap'
 	'ramzswap-backing series ramzswap-backing'
+	'no-swap base none'
+	'zram-zstd base zram-zstd'
 )
 nr_references=2
 
@@ -47,6 +50,11 @@ cases=(
 	'aging fourth aging fourth'
 	'aging read aging read'
 	'aging thp aging thp'
+	'capacity-512 512M capacity real'
+	'capacity-2048 2G capacity real'
+	'capacity-2048 2G-half capacity half'
+	'capacity-2048 2G-random capacity random'
+	'capacity-8192 8G capacity real'
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
 	'compile 16k+64k compile 80 16 64'
@@ -71,6 +79,8 @@ takes_part() {
 	case $1-$2 in
 	pressure-ramzswap) false ;;
 	aging-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
+	capacity-*) [ "$2" != "${2#zram}" ] || [ "$2" = ramzswap ] || [ "$2" = none ] ;;
+	*-none | *-zram-zstd) false ;;
 	compile-*) [ "$2" = zswap ] ;;
 	esac
 }
@@ -81,14 +91,15 @@ start() {
 
 	case $clock-$mode in
 	pressure-* | aging-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
+	capacity-*) vm+=(-m "${clock#*-}") cmdline+=' CAPACITY=yes' ;;
 	compile-*) vm+=(-m 1024 -s 512 -I) files=("$TOP/scripts/guest/compile" "$guest/cc") ;;
 	*-zram | *-ramzswap) vm+=(-m 1024) ;;
 	*) vm+=(-m 1024 -s 128) ;;
 	esac
-	[ "$mode" != zram ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
+	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	[ "$clock" != instructions ] || vm+=(-I)
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging} "$guest/$clock/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,capacity} "$guest/$clock/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -126,12 +137,12 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | aging | instructions | compile | zbud) kinds+=("$arg") ;;
+	time | pressure | aging | capacity | instructions | compile | zbud) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
-[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging zbud)
-wanted() { [[ " ${kinds[*]} " = *" $1 "* ]]; }
+[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging capacity zbud)
+wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* ]]; }
 
 lock "$BUILD" bench
 need_pkgs build vm
@@ -146,7 +157,7 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-for program in inversion aging; do
+for program in inversion aging capacity; do
 	gcc -O2 -Wall -Wextra -static -o "$guest/$program" "$TOP/scripts/bench/$program.c"
 done
 # A compiler with its libraries, and a file of the kernel for it
@@ -156,7 +167,7 @@ ldd "$cc1" | grep -o '/[^ ]*' | xargs cp -L -t "$guest/cc" "$cc1"
 ! wanted compile || make -s -C "$BASE_TREE" O="$BUILD/obj/base" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' kernel/sched/core.i \
 	>>"$LOGS/bench.build.log" 2>&1 || die "kernel/sched/core.i cannot be made; see $LOGS/bench.build.log"
 ! wanted compile || cp "$BUILD/obj/base/kernel/sched/core.i" "$guest/cc/unit.i"
-for clock in time pressure aging instructions compile; do
+for clock in $(printf '%s\n' "${cases[@]}" | cut -d' ' -f1 | sort -u); do
 	mkdir -p "$guest/$clock"
 	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock/cases"
 done
@@ -190,7 +201,7 @@ for clock in instructions compile; do
 	done
 done
 # Timed, one after the other.
-for clock in time pressure aging; do
+for clock in time pressure aging capacity-512 capacity-2048 capacity-8192; do
 	wanted "$clock" || continue
 	for ((round = 1; round <= rounds; round++)); do
 		say "$clock, round $round of $rounds"

@@ -114,8 +114,8 @@ most=32
 sizes=(8192 $((0xffffffff * 4096)))
 
 say "booting with each of ramzswap's parameters; output in $LOGS/boot-test-*.log"
-boot '' 1 100%
-boot num_devices=$most $most 100%
+boot '' 1 400%
+boot num_devices=$most $most 400%
 boot num_devices=0 0 0
 boot disksize=64M 1 $((64 << 20))
 boot disksize=0x1000001 1 $((0x1001000))
@@ -123,12 +123,12 @@ boot disksize=50% 1 50%
 boot disksize=150% 1 150%
 boot 'num_devices=2 disksize=8192' 2 8192
 for bad in 33 4294967297 -1 x 2x ''; do
-	boot num_devices=$bad 1 100% num_devices=$bad $most
+	boot num_devices=$bad 1 400% num_devices=$bad $most
 done
 for bad in 0 4096 $((sizes[1] + 1)) 16E 99999999999999999999 -1 12Q 1G1 % 5000000000000% ''; do
-	boot disksize="$bad" 1 100% disksize="$bad" "${sizes[@]}"
+	boot disksize="$bad" 1 400% disksize="$bad" "${sizes[@]}"
 done
-boot 'num_devices=many disksize=much' 1 100% num_devices=many $most disksize=much "${sizes[@]}"
+boot 'num_devices=many disksize=much' 1 400% num_devices=many $most disksize=much "${sizes[@]}"
 
 util_linux() {
 	if ! make_tools; then
@@ -152,5 +152,18 @@ for ((i = 1; i <= boots; i++)); do
 		continue
 	fi
 	failed=1
+done
+
+# With nothing to write back the worker that makes room in the pool must not run.
+gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
+for memcg in '' cgroup_disable=memory; do
+	name="boot: ${memcg:-with memcg}: idle with a full pool"
+	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 -n boot-test-idle -c "$memcg" "$WORK/idle" >"$WORK/idle.out"; then
+		ok "$name"
+	else
+		not_ok "$name"
+		sed 's/^/    /' "$WORK/idle.out"
+		failed=1
+	fi
 done
 [ $failed = 0 ]

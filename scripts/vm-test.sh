@@ -41,7 +41,7 @@ arguments() {
 	*:real_pages) echo ' -f /dev/disk/pages' ;;
 	# To fill all memory takes an emulated debug kernel minutes; the other ways to run out of it remain.
 	*debug:device | kcsan:device)
-		echo ' -V in_a_pool_that_takes_all_memory -V for_all_of_memory_does_not_compress'
+		echo ' -V for_text -V for_what_compresses_to_a_half'
 		;;
 	# The smallest size of folios, the largest and one between are enough there.
 	*debug:large_swapin | kcsan:large_swapin)

@@ -35,6 +35,7 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len);
 void zbud_read_end(struct scatterlist *sg);
 
+void zbud_compact(struct zbud_pool *pool);
 unsigned long zbud_total_pages(struct zbud_pool *pool);
 size_t zbud_meta_bytes(struct zbud_pool *pool);
 

@@ -1013,6 +1013,94 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 	free_objects(test, small, nr_small);
 }
 
+/* The lock is dropped between one object and the next. */
+static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
+{
+	struct zbud_test_object objs[2] = {}, rest = {}, more = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_shard *shard;
+	struct page *page;
+	int how;
+
+	use_one_shard(test);
+	shard = t->pool->shards;
+	for (how = 0; how < 2; how++) {
+		must_store(test, &objs[0], chunks_size(ZBUD_CHUNKS / 4));
+		must_store(test, &objs[1], chunks_size(ZBUD_CHUNKS / 4));
+		must_store(test, &rest, chunks_size(ZBUD_CHUNKS * 3 / 4));
+		KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+
+		/* Nobody else takes it away, or adds to it. */
+		page = isolate_sparsest_page(shard);
+		KUNIT_ASSERT_PTR_EQ(test, page, handle_page(objs[0].handle));
+		if (IS_ENABLED(CONFIG_MIGRATION))
+			must_migrate(test, &objs[0], false);
+		must_store(test, &more, chunks_size(ZBUD_CHUNKS / 2));
+		KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
+		zbud_free(t->pool, &more.handle);
+
+		KUNIT_EXPECT_EQ(test, move_first_run(shard, page), ZBUD_MOVED);
+		KUNIT_EXPECT_TRUE(test, same_page(&objs[0], &rest));
+		must_be_same(test, &objs[0]);
+		must_be_same(test, &objs[1]);
+
+		if (how) {
+			/* What is left is freed meanwhile. */
+			free_objects(test, &objs[1], 1);
+			KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+			KUNIT_EXPECT_EQ(test, move_first_run(shard, page),
+					ZBUD_EMPTIED);
+		} else {
+			/* What is left is read meanwhile. */
+			KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle,
+							      sg, objs[1].size), 0);
+			KUNIT_EXPECT_EQ(test, move_first_run(shard, page), ZBUD_PINNED);
+			zbud_read_end(sg);
+			/* The page is in its bucket again. */
+			must_store(test, &more, chunks_size(ZBUD_CHUNKS * 3 / 4));
+			KUNIT_EXPECT_TRUE(test, same_page(&more, &objs[1]));
+			free_objects(test, &more, 1);
+		}
+		put_page(page);
+		free_objects(test, objs, 2);
+		free_objects(test, &rest, 1);
+	}
+}
+
+/* It goes on where it stopped, and passes over shards that gave up. */
+static void the_shrinker_goes_round(struct kunit *test)
+{
+	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 1 };
+	const unsigned int nr_shards = 4, nr = 64 * ZBUD_COMPACT_START;
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	unsigned long pages[4];
+	unsigned int i, round;
+
+	objs = kunit_kcalloc(test, nr, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+	use_shards(test, nr_shards);
+	disable_delayed_work_sync(&t->pool->compaction);
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
+	for (i = 0; i < nr; i++)
+		if (i % 4)
+			zbud_free(t->pool, &objs[i].handle);
+
+	t->pool->shards[1].gave_up = t->pool->shards[1].nr_free;
+	for (i = 0; i < nr_shards; i++)
+		pages[i] = t->pool->shards[i].nr_pages;
+	for (round = 0; round < 3; round++)
+		KUNIT_EXPECT_EQ(test, t->pool->shrinker->scan_objects(t->pool->shrinker,
+								      &sc), 1);
+	for (i = 0; i < nr_shards; i++)
+		KUNIT_EXPECT_EQ_MSG(test, t->pool->shards[i].nr_pages,
+				    pages[i] - (i != 1), "shard %u", i);
+	free_objects(test, objs, nr);
+	enable_delayed_work(&t->pool->compaction);
+}
+
 /* === A model ============================================================= */
 
 #define MODEL_OBJECTS	300U
@@ -1433,6 +1521,8 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(memory_pressure_compacts_further),
 	KUNIT_CASE(compaction_ends_where_there_is_nothing_to_gain),
 	KUNIT_CASE(a_shard_that_has_shrunk_is_compacted),
+	KUNIT_CASE(a_page_can_be_used_while_it_is_emptied),
+	KUNIT_CASE(the_shrinker_goes_round),
 	KUNIT_CASE_SLOW(a_million_steps_agree_with_a_model),
 	KUNIT_CASE_SLOW(contents_survive_churn_by_several_threads),
 	{}

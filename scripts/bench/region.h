@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Memory that is filled with real pages, touched and verified, and the disk's counters: what the programs that
- * measure aging (inversion.c, aging.c) share. Each is a single file, so everything is static.
+ * measure aging and capacity share. Each is a single file, so everything is static, and inline, as not all use all of it.
  */
 #ifndef BENCH_REGION_H
 #define BENCH_REGION_H
@@ -65,7 +65,7 @@ static void *get(size_t size)
 	return p;
 }
 
-static void source_add(const char *path)
+static inline void source_add(const char *path)
 {
 	int fd = open(path, O_RDONLY);
 	struct stat st;
@@ -85,7 +85,7 @@ static void source_add(const char *path)
 		source[nr_source++] = map + i * PAGE_SIZE;
 }
 
-static struct region region_make(const char *name, unsigned long mib)
+static inline struct region region_make(const char *name, unsigned long mib)
 {
 	struct region r = { .name = name, .nr_pages = mib * PAGES_PER_MIB };
 
@@ -94,7 +94,7 @@ static struct region region_make(const char *name, unsigned long mib)
 }
 
 /* @advice: MADV_NOHUGEPAGE, MADV_HUGEPAGE */
-static void region_fill(struct region *r, int advice)
+static inline void region_fill(struct region *r, int advice)
 {
 	unsigned long i;
 
@@ -108,7 +108,7 @@ static void region_fill(struct region *r, int advice)
 	}
 }
 
-static void touch(struct region *r, unsigned long i, bool write)
+static inline void touch(struct region *r, unsigned long i, bool write)
 {
 	unsigned char *page = r->mem + i * PAGE_SIZE;
 	struct stamp *s = (struct stamp *)page;
@@ -120,7 +120,7 @@ static void touch(struct region *r, unsigned long i, bool write)
 		s->version = ++r->version[i];
 }
 
-static void touch_some(struct region *r, unsigned long times)
+static inline void touch_some(struct region *r, unsigned long times)
 {
 	while (times--) {
 		uint64_t random = random_next();
@@ -129,7 +129,7 @@ static void touch_some(struct region *r, unsigned long times)
 	}
 }
 
-static void find_disk(void)
+static inline void find_disk(void)
 {
 	char path[PATH_MAX];
 
@@ -138,7 +138,7 @@ static void find_disk(void)
 	snprintf(disk_stat, sizeof(disk_stat), "/sys/block/%s/stat", strrchr(path, '/') + 1);
 }
 
-static struct disk disk_read(void)
+static inline struct disk disk_read(void)
 {
 	FILE *f = fopen(disk_stat, "r");
 	struct disk d;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Print the benchmark's table: table.py RAW.tsv NR_REFERENCES
 
-RAW.tsv has lines "clock round machine case metric value". Of the rounds the median counts, with the lowest
-and the highest in brackets. A ratio is taken within a round.
+RAW.tsv has lines "clock round machine case metric value"; of a clock, what is before a "-" counts. Of the rounds
+the median counts, with the lowest and the highest in brackets. A ratio is taken within a round.
 """
 import statistics
 import sys
@@ -38,6 +38,12 @@ METRICS = [
     ("aging, pages written to the disk", "aging", "disk_out", 1, 0, None, "<= 1.000 of mainline-zswap"),
     ("aging, pages written while only reading", "aging", "disk_out_reading", 1, 0, None,
      "<= 0.500 of mainline-zswap"),
+    ("capacity: MiB written before the kill", "capacity", "pages", 1 / 256, 0, None,
+     "ramzswap / mainline-zram >= 1.000"),
+    ("capacity: s until the kill", "capacity", "until_kill", 1e-9, 1, None),
+    ("capacity: s from the last MiB to the kill", "capacity", "since_last", 1e-9, 2, None),
+    ("capacity: s, longest without a MiB before that", "capacity", "longest", 1e-9, 2, None),
+    ("capacity: s in which all waited for memory", "capacity", "pressure_full", 1e-9, 2, None),
     ("compile, memcg 20 % too small: 10^9 instructions", "compile", "us", 1e-6, 2, None),
     ("compile, memcg large enough: 10^9 instructions", "compile", "us_unlimited", 1e-6, 2, None),
     ("compile, memcg 20 % too small: major faults", "compile", "major", 1, 0, None),
@@ -59,6 +65,8 @@ other settings are the defaults. A major fault is one that had to read from swap
 is a file in the host's memory, so that time tells little of what its reads cost: count these.
 Aging: see the head of scripts/bench/aging.c; memory and limit are those of the inversion. A hot set's major faults are
 those of its processes, compressed or on the disk.
+Capacity: a process writes pages until it is killed; zram has three times RAM, all else is as it comes. Half: every second
+page does not compress.
 Compile: three cc1 of the same file at once, in 80 % of what they take with 4k if they may. 16k+64k: folios of these
 sizes are enabled, so that memory is taken in them at once. All that the cgroup's processes do is counted."""
 
@@ -70,6 +78,7 @@ def read(path):
             if line.startswith("#"):
                 continue
             clock, nr, machine, case, metric, value = line.split()
+            clock = clock.partition("-")[0]
             if machine not in machines:
                 machines.append(machine)
             if case not in cases:

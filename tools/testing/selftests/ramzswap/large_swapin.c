@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
@@ -246,6 +247,89 @@ TEST_F_TIMEOUT(parts, what_is_in_the_cache_comes_in_smaller_folios, TEST_SECONDS
 	/* All quarters but that with the page that is on the disk */
 	EXPECT_EQ(3 * (long long)NR_FOLIOS, size_value(16, "stats/zswpin") - small);
 	EXPECT_LE((long long)NR_FOLIOS, size_value(64, "stats/swpin_fallback") - fallbacks);
+}
+
+/* Pages of a swap device that were read, from zswap excepted */
+static long long pages_read(void)
+{
+	char buf[16384], *line;
+
+	if (!file_read("/proc/vmstat", buf, sizeof(buf)))
+		return -1;
+	line = strstr(buf, "\npswpin ");
+	return line ? atoll(line + strlen("\npswpin ")) : -1;
+}
+
+/*
+ * Have the swap disk taken for one without moving parts, where pages are read
+ * ahead by their addresses, or for what it was. Return: whether it is.
+ */
+static bool swap_disk_rotates(bool rotates)
+{
+	struct swap_area area;
+	char path[128];
+
+	if (swap_areas(&area, 1) != 1 || strncmp(area.path, "/dev/", 5))
+		return false;
+	snprintf(path, sizeof(path), "/sys/block/%s/queue/rotational", area.path + 5);
+	return file_write(path, rotates ? "1" : "0") && !swapoff(area.path) &&
+	       swap_enable(area.path, area.prio);
+}
+
+/*
+ * What was learned from pages in the cache does not make readahead from the
+ * disk begin anew: every second page is on it.
+ */
+TEST_F_TIMEOUT(parts, one_page_is_read_where_access_is_random, TEST_SECONDS)
+{
+	unsigned long i, on_disk = 0;
+	char memcg[256], path[300];
+	long long reads, stored;
+	struct region r;
+	__u64 state = 7;
+
+	if (!memcg_create("ramzswap_large", memcg, sizeof(memcg)))
+		SKIP(return, "no cgroup with a memory controller");
+	ASSERT_TRUE(memcg_enter(memcg));
+	thp_only_size(0);
+	region_unmap(&self->r);
+	if (!swap_disk_rotates(false))
+		SKIP(return, "no swap disk alone");
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 26));
+	region_write_all(&r);
+	thp_only_size(64);
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	stored = pages_stored();
+	for (i = 0; i < NR_PAGES; i += 2)
+		ASSERT_EQ(1, page_out(region_page(&r, i), 1));
+	EXPECT_EQ(stored + (long long)NR_PAGES / 2, pages_stored());
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&r));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
+	for (i = 0; i < 20; i++) {
+		file_write_number(path, NR_PAGES * page_size);
+		usleep(10000);
+	}
+	ASSERT_TRUE(file_write("/proc/sys/vm/page-cluster", "3"));
+
+	reads = pages_read();
+	/* One of 8, far from each other and in no order */
+	for (i = 0; i < NR_PAGES / 8; i++) {
+		unsigned long page = i * 1237 % (NR_PAGES / 8) * 8 + random_next(&state) % 8;
+
+		EXPECT_EQ(0, region_wrong_bytes(&r, page, 1));
+		on_disk += page % 2;
+	}
+	reads = pages_read() - reads;
+	ASSERT_TRUE(file_write("/proc/sys/vm/page-cluster", "0"));
+	TH_LOG("%lld pages read for %lu that were wanted", reads, on_disk);
+	EXPECT_GE(on_disk * 1.25, reads);
+	EXPECT_LE(on_disk, reads);
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	region_unmap(&r);
+	EXPECT_TRUE(swap_disk_rotates(true));
+	memcg_remove(memcg);
 }
 
 TEST_F_TIMEOUT(parts, a_page_freed_in_swap_leaves_the_rest, TEST_SECONDS)

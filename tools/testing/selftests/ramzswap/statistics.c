@@ -31,7 +31,8 @@ static const char * const fields_of_a_device[] = {
 	"good_compress_pct", "pages_expand_pct", "pages_stored", "pages_used",
 	"orig_data_size", "compr_data_size", "mem_used_total", "bdev_num_reads",
 	"bdev_num_writes", "backing_blocks_total", "backing_blocks_used",
-	"backing_blocks_bad", "pages_spilled", "backing_bytes_written",
+	"backing_blocks_bad", "backing_stopped", "backing_stops",
+	"pages_spilled", "backing_bytes_written",
 	"backing_write_ios",
 };
 

@@ -1,0 +1,72 @@
+/*
+ * In the guest: is the machine idle, when the pool is full and nothing of it can be written back?
+ * The device has no storage, and half of 200 MiB of memory is swapped out to it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#define PARAM "/sys/module/zswap/parameters/"
+#define SIZE (200UL << 20)
+#define SECONDS 5
+
+static void write_to(const char *path, const char *value)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f || fputs(value, f) < 0 || fclose(f)) {
+		perror(path);
+		exit(1);
+	}
+}
+
+/* Ticks that the CPUs have worked and been idle */
+static void cpu_ticks(long *busy, long *idle)
+{
+	long user, nice, system, wait;
+	FILE *f = fopen("/proc/stat", "r");
+
+	if (!f || fscanf(f, "cpu %ld %ld %ld %ld %ld", &user, &nice, &system, idle, &wait) != 5)
+		exit(1);
+	fclose(f);
+	*busy = user + nice + system;
+	*idle += wait;
+}
+
+int main(void)
+{
+	long busy, idle, busy_after, idle_after, hits = 0;
+	unsigned int *mem;
+	size_t i;
+	FILE *f;
+
+	write_to(PARAM "enabled", "Y");
+	write_to(PARAM "max_pool_percent", "5");
+	if (swapon("/dev/ramzswap0", 0)) {
+		perror("swapon");
+		return 1;
+	}
+	mem = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (mem == MAP_FAILED)
+		return 1;
+	/* Each page shrinks to two fifths. */
+	for (i = 0; i < SIZE / sizeof(*mem); i++)
+		mem[i] = i % 1024 < 400 ? rand() : 7;
+	madvise(mem, SIZE, MADV_PAGEOUT);
+	madvise(mem, SIZE, MADV_PAGEOUT);
+	f = fopen("/sys/kernel/debug/zswap/pool_limit_hit", "r");
+	if (!f || fscanf(f, "%ld", &hits) != 1 || !hits) {
+		printf("the pool is not full\n");
+		return 1;
+	}
+	sleep(2);
+	cpu_ticks(&busy, &idle);
+	sleep(SECONDS);
+	cpu_ticks(&busy_after, &idle_after);
+	busy = busy_after - busy;
+	idle = idle_after - idle;
+	printf("%ld ticks busy, %ld idle in %d s\n", busy, idle, SECONDS);
+	return busy * 5 > busy + idle;
+}

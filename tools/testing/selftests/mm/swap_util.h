@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _SWAP_UTIL_H
+#define _SWAP_UTIL_H
+
+#include <err.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <unistd.h>
+#include <linux/loop.h>
+
+#include "kselftest.h"
+
+/* Before all other swap devices */
+#define SWAP_FIRST	(SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)
+
+/* Write the header that makes a file or device of @nr_pages a swap area. */
+static inline void make_swap(int fd, unsigned int nr_pages)
+{
+	size_t size = getpagesize();
+	unsigned int *page = calloc(1, size);
+
+	if (!page)
+		err(KSFT_FAIL, "calloc");
+	page[1024 / sizeof(*page)] = 1;				/* version */
+	page[1024 / sizeof(*page) + 1] = nr_pages - 1;		/* last_page */
+	memcpy((char *)page + size - 10, "SWAPSPACE2", 10);
+	if (pwrite(fd, page, size, 0) != (ssize_t)size || fsync(fd))
+		err(KSFT_FAIL, "header of the swap area");
+	free(page);
+}
+
+/*
+ * Make a swap area of @size bytes that takes memory only for what is written
+ * to it: a loop device on a memfd.  It goes away when its last user does.
+ * Returns a file descriptor, or -1 if there is no loop device.
+ */
+static inline int make_swap_disk(off_t size, char *path, size_t path_size)
+{
+	struct loop_config config = { .info.lo_flags = LO_FLAGS_AUTOCLEAR };
+	int memfd, control, number, fd;
+
+	control = open("/dev/loop-control", O_RDWR);
+	if (control < 0)
+		return -1;
+	memfd = memfd_create("swap", 0);
+	if (memfd < 0 || ftruncate(memfd, size))
+		err(KSFT_FAIL, "memfd of %lld bytes", (long long)size);
+	number = ioctl(control, LOOP_CTL_GET_FREE);
+	if (number < 0)
+		err(KSFT_FAIL, "LOOP_CTL_GET_FREE");
+	snprintf(path, path_size, "/dev/loop%d", number);
+	fd = open(path, O_RDWR);
+	config.fd = memfd;
+	if (fd < 0 || ioctl(fd, LOOP_CONFIGURE, &config))
+		err(KSFT_FAIL, "%s", path);
+	close(control);
+	close(memfd);
+	make_swap(fd, size / getpagesize());
+	return fd;
+}
+
+#endif

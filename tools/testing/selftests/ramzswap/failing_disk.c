@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A ramzswap device whose backing device fails: nothing is lost that was not on
+ * it, a bad sector costs a block, a device that does not work at all is stopped
+ * and goes on by itself.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/loop.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define NR_PAGES	(16 * MIB / page_size)
+#define PRINTK		"/proc/sys/kernel/printk"
+/* Pages of the test itself that go with it */
+#define OWN_PAGES	64
+
+static const char *skip_reason;
+
+/* A rule of the block layer's error injection, see Documentation/block/ */
+static bool inject(const char *disk, const char *rule)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/error_injection", disk);
+	return file_write(path, rule);
+}
+
+static bool backing_is(const char *state)
+{
+	char value[32];
+
+	return file_read(DEVICE_SYSFS "backing_state", value, sizeof(value)) &&
+	       !strncmp(value, state, strlen(state));
+}
+
+static bool backing_gets(const char *state, int seconds)
+{
+	const double end = seconds_now() + seconds;
+
+	while (!backing_is(state)) {
+		if (seconds_now() > end)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
+FIXTURE(failing) {
+	struct region r;
+	char path[64], memcg[256];
+	const char *disk;
+	bool ready;
+};
+
+static void memcg_reclaim(const char *memcg)
+{
+	char path[300];
+	int i;
+
+	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
+	for (i = 0; i < 20; i++) {
+		file_write_number(path, NR_PAGES * page_size);
+		usleep(10000);
+	}
+}
+
+FIXTURE_SETUP(failing)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "256M"));
+	test_stay_resident();
+	if (!other_swap_off() ||
+	    !other_swap_disk(self->path, sizeof(self->path), 2 * NR_PAGES * page_size))
+		SKIP(other_swap_on(); return, "no swap disk to borrow");
+	self->disk = self->path + strlen("/dev/");
+	if (!inject(self->disk, "removeall"))
+		SKIP(other_swap_on(); return, "this kernel cannot inject I/O errors");
+	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
+	    !memcg_enter(self->memcg))
+		SKIP(other_swap_on(); return, "there is no cgroup2 with a memory controller");
+	EXPECT_TRUE(backing_is("none"));
+	ASSERT_EQ(0, attr_write("backing_dev", self->path));
+	EXPECT_TRUE(backing_is("running"));
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 81));
+	ASSERT_EQ(0, mlock(self->r.version, NR_PAGES * sizeof(*self->r.version)));
+	region_write_all(&self->r);
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(failing)
+{
+	if (!self->ready)
+		return;
+	inject(self->disk, "removeall");
+	region_unmap(&self->r);
+	zswap_defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	other_swap_on();
+	*strrchr(self->memcg, '/') = '\0';
+	EXPECT_TRUE(memcg_enter(self->memcg));
+	strcat(self->memcg, "/ramzswap-test");
+	memcg_remove(self->memcg);
+}
+
+/* zswap takes nothing any more. */
+static bool zswap_closed(void)
+{
+	return file_write(ZSWAP_PARAM "max_pool_percent", "0");
+}
+
+/* === Stopped, and going on =============================================== */
+
+static void fails_for_a_while(struct __test_metadata *_metadata, struct region *r,
+			      const char *disk, const char *memcg, const char *rule)
+{
+	const double end = seconds_now() + 3;
+	long long stops = stat_of("backing_stops");
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_TRUE(inject(disk, rule));
+	do {
+		region_write(r, 0, NR_PAGES / 4);
+		madvise(r->mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		EXPECT_EQ(0, region_wrong_bytes_all(r));
+	} while (seconds_now() < end);
+	EXPECT_TRUE(backing_is("stopped"));
+	EXPECT_EQ(1, stat_of("backing_stopped"));
+	EXPECT_LT(stops, stat_of("backing_stops"));
+	/* Nothing can take a page, and who looks is told. */
+	EXPECT_EQ(0, meminfo_kb("SwapFree:"));
+	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+
+	ASSERT_TRUE(inject(disk, "removeall"));
+	ASSERT_TRUE(backing_gets("running", 60));
+	EXPECT_EQ(0, stat_of("backing_stopped"));
+	usleep(200000);
+	EXPECT_LT(0, meminfo_kb("SwapFree:"));
+	ASSERT_EQ(NR_PAGES, region_page_out(r));
+	memcg_reclaim(memcg);
+	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, region_wrong_bytes_all(r));
+	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+TEST_F_TIMEOUT(failing, is_stopped_for_transport_errors_and_goes_on_by_itself, TEST_SECONDS)
+{
+	fails_for_a_while(_metadata, &self->r, self->disk, self->memcg,
+			  "add,op=WRITE,status=TRANSPORT");
+}
+
+TEST_F_TIMEOUT(failing, retires_nothing_when_all_writes_fail_for_no_known_reason, TEST_SECONDS)
+{
+	fails_for_a_while(_metadata, &self->r, self->disk, self->memcg,
+			  "add,op=WRITE,status=IOERR");
+}
+
+/* It has a disk that takes nothing, and no memory: it is killed, or gets by. */
+TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TEST_SECONDS)
+{
+	char dir[256], path[300], printk[64];
+	long long cached;
+	int status;
+	pid_t pid;
+
+	/* The report of a kill has call traces; who watches the console need not worry. */
+	ASSERT_TRUE(file_read(PRINTK, printk, sizeof(printk)));
+	ASSERT_TRUE(file_write(PRINTK, "1"));
+	ASSERT_EQ(0, attr_write("mem_limit", "2M"));
+	ASSERT_TRUE(inject(self->disk, "add,op=WRITE,status=IOERR"));
+	cached = meminfo_kb("SwapCached:");
+	ASSERT_TRUE(memcg_create("ramzswap-hog", dir, sizeof(dir)));
+	snprintf(path, sizeof(path), "%s/memory.max", dir);
+	ASSERT_TRUE(file_write(path, "50331648"));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		struct region r;
+
+		if (!memcg_enter(dir) || !region_map(&r, 8 * NR_PAGES, FILL_TEXT, 82))
+			_exit(1);
+		region_write_all(&r);
+		_exit(!!region_wrong_bytes_all(&r));
+	}
+	status = child_status(pid);
+	file_write(PRINTK, printk);
+	EXPECT_TRUE(!status || status == -SIGKILL);
+	TH_LOG("ended with %d", status);
+	EXPECT_TRUE(backing_is("stopped"));
+	EXPECT_GT(4096, meminfo_kb("SwapCached:") - cached);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	memcg_remove(dir);
+}
+
+/* === Bad blocks ========================================================== */
+
+static void one_bad_sector(struct __test_metadata *_metadata, struct region *own,
+			   const char *disk, const char *memcg, const char *status)
+{
+	long long bad = stat_of("backing_blocks_bad"), large;
+	long long failed = stat_of("failed_writes");
+	struct region r;
+	char rule[128];
+
+	if (access(THP_64K "enabled", F_OK))
+		SKIP(return, "this kernel has no folios of 64 KiB");
+	thp_only_size(64);
+	madvise(own->mem, NR_PAGES * page_size, MADV_DONTNEED);
+	region_mark_zero(own, 0, NR_PAGES);
+	ASSERT_TRUE(zswap_closed());
+	large = file_number(THP_64K "stats/swpout");
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 83));
+	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	region_write_all(&r);
+	snprintf(rule, sizeof(rule), "add,op=WRITE,status=%s,start=%lu,nr_sectors=1",
+		 status, (NR_PAGES / 2 * page_size + 512) / 512);
+	ASSERT_TRUE(inject(disk, rule));
+	ASSERT_EQ(NR_PAGES, region_page_out(&r));
+	memcg_reclaim(memcg);
+	EXPECT_LT(NR_PAGES / 16 / 2, file_number(THP_64K "stats/swpout") - large);
+	EXPECT_EQ(bad + 1, stat_of("backing_blocks_bad"));
+	EXPECT_EQ(failed, stat_of("failed_writes"));
+	EXPECT_TRUE(backing_is("running"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+	region_unmap(&r);
+}
+
+TEST_F_TIMEOUT(failing, loses_a_block_to_a_bad_sector_in_a_large_folio, TEST_SECONDS)
+{
+	one_bad_sector(_metadata, &self->r, self->disk, self->memcg, "MEDIUM");
+}
+
+TEST_F_TIMEOUT(failing, finds_the_bad_sector_if_the_driver_does_not_tell, TEST_SECONDS)
+{
+	one_bad_sector(_metadata, &self->r, self->disk, self->memcg, "IOERR");
+}
+
+/* === What could not be written =========================================== */
+
+/* === In pieces =========================================================== */
+
+#define SMALL_BYTES	(4 * MIB)
+
+/* === swapon that fails =================================================== */
+
+TEST(swapon_that_fails_leaves_no_trace)
+{
+	char path[64], name[80], value[128], block[4096] = "";
+	int fd;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	if (!other_swap_off() || !other_swap_disk(path, sizeof(path), MIB))
+		SKIP(other_swap_on(); return, "no swap disk to borrow");
+	snprintf(name, sizeof(name), "%s\n", path);
+	ASSERT_EQ(0, attr_write("backing_dev", path));
+
+	/* What the page cache has for the device cannot be written to it. */
+	fd = open(DEVICE_PATH, O_RDWR);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(sizeof(block), pwrite(fd, block, sizeof(block), page_size));
+	EXPECT_FALSE(device_on());
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
+	EXPECT_EQ(0, attr_write("disksize", "64M"));
+	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", value, sizeof(value)));
+	EXPECT_STREQ(name, value);
+	EXPECT_EQ(0, attr_write("backing_dev", "none"));
+	EXPECT_EQ(0, attr_write("backing_dev", path));
+	close(fd);
+	EXPECT_TRUE(device_on());
+	EXPECT_EQ(1, file_number(DEVICE_SYSFS "initstate"));
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+
+	/* Neither does one that zswap is not there for. */
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	EXPECT_FALSE(device_on());
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	EXPECT_TRUE(device_on());
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	other_swap_on();
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = test_begin();
+	if (!skip_reason && access(DEVICE_SYSFS "backing_dev", F_OK))
+		skip_reason = "this kernel has no ramzswap device with a backing device";
+	return test_harness_run(argc, argv);
+}
