@@ -154,10 +154,10 @@ for ((i = 1; i <= boots; i++)); do
 	failed=1
 done
 
-# With nothing to write back the worker that makes room in the pool must not run.
+# With nothing to write back, no worker that makes room must run.
 gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
 for memcg in '' cgroup_disable=memory; do
-	name="boot: ${memcg:-with memcg}: idle with a full pool"
+	name="boot: ${memcg:-with memcg}: idle with a full device"
 	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 -n boot-test-idle -c "$memcg" "$WORK/idle" >"$WORK/idle.out"; then
 		ok "$name"
 	else

@@ -879,8 +879,10 @@ TEST_F_TIMEOUT(backing, is_not_written_but_stays, TEST_SECONDS)
 	for (k = 0; k < 100 && stat_of("bdev_num_writes") < NR_PAGES - NR_VICTIMS; k++)
 		usleep(50000);
 	EXPECT_EQ(NR_VICTIMS, stat_of("pages_stored"));
-	EXPECT_EQ((long long)NR_PAGES - NR_VICTIMS,
-		  zswap_value("written_back_pages") - written);
+	/* What made zswap look may have been stored meanwhile, and written. */
+	written = zswap_value("written_back_pages") - written;
+	EXPECT_LE((long long)NR_PAGES - NR_VICTIMS, written);
+	EXPECT_GE((long long)NR_PAGES - NR_VICTIMS + i, written);
 	EXPECT_LE(NR_VICTIMS, DECOMPRESS_FAIL);
 	EXPECT_LE(NR_PAGES - NR_VICTIMS, stat_of("backing_blocks_used"));
 	EXPECT_GE(NR_PAGES - NR_VICTIMS + i, stat_of("backing_blocks_used"));
