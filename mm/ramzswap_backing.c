@@ -30,9 +30,10 @@
  * fails, to another one.  If the other one takes the page, the first block is
  * retired: nobody uses it until the backing device is detached.  Any other
  * failure is the device's and retires nothing: the folio stays in memory, dirty.
- * %FAILURES_TO_STOP failures in a row stop the device.  It then has no room, and
- * the worker writes zeros to a free block from time to time; when that succeeds,
- * the device goes on.  Reads still go to a stopped device.
+ * Failures in a row stop the device: %FAILURES_TO_STOP over no less than
+ * %FAILING_TO_STOP, or %FAILURES_AT_ONCE.  It then has no room, and the worker
+ * writes zeros to a free block from time to time; when that succeeds, the device
+ * goes on.  Reads still go to a stopped device.
  *
  * Block 0 is not used.  It says "none" in the table, and on the device it keeps
  * what tells others what the device is for.
@@ -79,8 +80,15 @@
  */
 #define PIECE_RESERVE		32
 
-/* Failed writes without a good one between them that stop the device */
+/*
+ * Failed writes without a good one between them that stop the device.  A driver
+ * that refuses a write at once is faster than the writes that are under way, or
+ * in a plug: give these the time to succeed, unless so many fail that they cannot
+ * be all there is.
+ */
 #define FAILURES_TO_STOP	8
+#define FAILING_TO_STOP		DIV_ROUND_UP(HZ, 5)
+#define FAILURES_AT_ONCE	128
 
 /* How long until a stopped device is tried again, at first and at most */
 #define PROBE_INTERVAL		HZ
@@ -133,6 +141,7 @@ struct ramzswap_extent {
  * @nr_chunks_used: chunks that have a block
  * @to_retry: what is for @retry_work
  * @failures: failed writes since the last good one; set to 0 without @lock
+ * @failing_since: when the first of them failed, in jiffies
  * @stopped: nothing is written but by @probe_work
  * @nr_stops: how often that was so
  * @resumed: when it last was so no more, in jiffies
@@ -169,6 +178,7 @@ struct ramzswap_backing {
 	unsigned long nr_chunks_used;
 	struct bio_list to_retry;
 	unsigned int failures;
+	unsigned long failing_since;
 	bool stopped;
 	unsigned long nr_stops;
 	unsigned long resumed;
@@ -665,10 +675,18 @@ static blk_status_t write_page(struct ramzswap_backing *b, struct page *page,
 /* Another write has failed.  Return: whether the device was stopped for that. */
 static bool stop_device(struct ramzswap_backing *b)
 {
+	unsigned int failures;
+
 	guard(spinlock_irqsave)(&b->lock);
 	/* A good write may set it to 0 meanwhile, which is as good. */
-	WRITE_ONCE(b->failures, READ_ONCE(b->failures) + 1);
-	if (b->stopped || READ_ONCE(b->failures) < FAILURES_TO_STOP)
+	failures = READ_ONCE(b->failures) + 1;
+	WRITE_ONCE(b->failures, failures);
+	if (failures == 1)
+		b->failing_since = jiffies;
+	if (b->stopped || failures < FAILURES_TO_STOP)
+		return false;
+	if (failures < FAILURES_AT_ONCE &&
+	    time_before(jiffies, b->failing_since + FAILING_TO_STOP))
 		return false;
 	/* So soon again? */
 	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))

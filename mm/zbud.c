@@ -140,6 +140,7 @@ static_assert(ZBUD_SHARD_BITS >= 0);
  *	lock held, but read without it.
  * @nr_free: free chunks of the pages that can be searched
  * @gave_up: with so many of them, compaction gained nothing; or 0
+ * @nr_lost: second parts that nobody can find, as the first is in a bad frame
  */
 struct zbud_shard {
 	spinlock_t lock; /* see above */
@@ -149,6 +150,7 @@ struct zbud_shard {
 	unsigned long nr_pages;
 	unsigned long nr_free;
 	unsigned long gave_up;
+	unsigned long nr_lost;
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -326,6 +328,10 @@ static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
  * Find the object that @handle names, which lock_object() read as @word.  It is
  * there, unless somebody has written where they should not, or uses a handle
  * that was freed.  To be @read, it must have the right header.
+ *
+ * Nothing is read from a frame that memory_failure() found to be bad.  An object
+ * that has a part there can be freed, but not read.  If that is the first part,
+ * nobody knows where the second one is: it stays where it is, for good.
  */
 static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 			unsigned long word, struct zbud_object *obj, bool read)
@@ -335,19 +341,32 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 
 	obj->nr_parts = 1;
 	/* A word that was freed is 0, which may be no page's. */
-	if (likely((word || pfn_valid(0)) && handle_run(shard, word, &parts[0]))) {
-		if (!(word & ZBUD_FIRST_PART)) {
-			if (likely(!read || header_is(&parts[0], handle, 0)))
-				return true;
-		} else if (header_is(&parts[0], handle, ZBUD_FIRST_PART)) {
-			obj->nr_parts = 2;
-			link = read_header(&parts[0], 1);
-			if (likely(pfn_valid(handle_pfn(link)) &&
-				   handle_run(shard, link, &parts[1]) &&
-				   header_is(&parts[1], handle, ZBUD_SECOND_PART)))
-				return true;
-		}
+	if (unlikely(!(word || pfn_valid(0)) || !handle_run(shard, word, &parts[0])))
+		goto none;
+	if (unlikely(PageHWPoison(parts[0].page))) {
+		if (!read && word & ZBUD_FIRST_PART)
+			shard->nr_lost++;
+		return !read;
 	}
+	if (!(word & ZBUD_FIRST_PART)) {
+		if (!read && !IS_ENABLED(CONFIG_DEBUG_VM))
+			return true;
+		if (likely(header_is(&parts[0], handle, 0)))
+			return true;
+		goto none;
+	}
+	if (unlikely(!header_is(&parts[0], handle, ZBUD_FIRST_PART)))
+		goto none;
+	obj->nr_parts = 2;
+	link = read_header(&parts[0], 1);
+	if (unlikely(!pfn_valid(handle_pfn(link)) ||
+		     !handle_run(shard, link, &parts[1])))
+		goto none;
+	if (unlikely(PageHWPoison(parts[1].page)))
+		return !read;
+	if (likely(header_is(&parts[1], handle, ZBUD_SECOND_PART)))
+		return true;
+none:
 	WARN_ONCE(1, "zbud: no object for the handle %#lx\n", word);
 	return false;
 }
@@ -399,7 +418,10 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 		__clear_bit(bucket, shard->bitmap);
 }
 
-/* Take a page out of its bucket; reading and freeing go on. */
+/*
+ * Take a page out of its bucket; reading and freeing go on.  A frame that is bad
+ * is never put back.  So each is found only once, however many there are.
+ */
 static void isolate_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
@@ -443,13 +465,17 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 	__must_hold(&shard->lock)
 {
 	unsigned int bucket = chunks, tries = ZBUD_MAX_TRIES;
-	struct page *page;
+	struct page *page, *next;
 
 	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_CHUNKS) {
-		list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
-			/* What is bad is not used again once it is empty. */
-			int slot = PageHWPoison(page) ? -1 : make_room(page, chunks);
+		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
+			int slot;
 
+			if (unlikely(PageHWPoison(page))) {
+				isolate_page(shard, page);
+				continue;
+			}
+			slot = make_room(page, chunks);
 			if (slot >= 0) {
 				occupy(page, slot, chunks, run);
 				bucket_del(shard, page, bucket);
@@ -662,8 +688,10 @@ static bool owner_agrees(const struct zbud_run *run)
 		return false;
 	if (!(header & ZBUD_SECOND_PART))
 		return word == make_handle(run, header);
+	/* In a bad frame, the link can neither be read nor changed. */
 	return pfn_valid(handle_pfn(word)) &&
 	       handle_run(run->page->zbud_shard, word, &first) &&
+	       !PageHWPoison(first.page) &&
 	       header_is(&first, owner, ZBUD_FIRST_PART) &&
 	       read_header(&first, 1) == make_handle(run, 0);
 }
@@ -673,11 +701,8 @@ static bool owners_agree(struct page *page)
 	struct zbud_run run;
 
 	for (run = first_run(page); run.page; run = next_run(run))
-		if (!owner_agrees(&run)) {
-			VM_WARN_ONCE(1, "zbud: corrupt header in pfn %#lx\n",
-				     page_to_pfn(page));
+		if (!owner_agrees(&run))
 			return false;
-		}
 	return true;
 }
 
@@ -818,11 +843,15 @@ static struct page *sparsest_page(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
 {
 	unsigned int bucket = ZBUD_CHUNKS, tries = ZBUD_MAX_TRIES;
-	struct page *page;
+	struct page *page, *next;
 
 	while ((bucket = bucket_below(shard, bucket))) {
-		list_for_each_entry(page, &shard->buckets[bucket], zbud_list) {
-			if (!page_pinned(page) && !PageHWPoison(page))
+		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
+			if (unlikely(PageHWPoison(page))) {
+				isolate_page(shard, page);
+				continue;
+			}
+			if (!page_pinned(page))
 				return page;
 			if (!--tries)
 				return NULL;
@@ -850,7 +879,8 @@ enum zbud_step {
 	ZBUD_MOVED,		/* an object, and there are more */
 	ZBUD_EMPTIED,		/* the page has left the shard */
 	ZBUD_PINNED,		/* somebody has begun to read from the page */
-	ZBUD_STUCK,		/* what is left in the page cannot be moved */
+	ZBUD_STUCK,		/* there is no room for what is left in the page */
+	ZBUD_FIXED,		/* what is left in the page is never moved */
 };
 
 /*
@@ -867,10 +897,12 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 	if (page->zbud_shard != shard)
 		return ZBUD_EMPTIED;
 	run = first_run(page);
+	/* It stays isolated, or it would be the sparsest again. */
+	if (PageHWPoison(page) || !owner_agrees(&run))
+		return ZBUD_FIXED;
 	if (page_pinned(page)) {
 		step = ZBUD_PINNED;
-	} else if (!PageHWPoison(page) && owner_agrees(&run) &&
-		   move_run(shard, &run)) {
+	} else if (move_run(shard, &run)) {
 		if (!drop_run(shard, &run))
 			return ZBUD_MOVED;
 		/* Not yet: the caller has a reference. */
@@ -917,6 +949,7 @@ static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
 			done++;
 			break;
 		case ZBUD_PINNED:
+		case ZBUD_FIXED:
 			tries--;
 			break;
 		default:
@@ -1130,7 +1163,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 	shard = lock_object(pool, handle, &word);
 	/* If the object is not found whole, what there is of it stays there. */
 	WRITE_ONCE(*handle, 0);
-	if (!find_object(shard, handle, word, &obj, IS_ENABLED(CONFIG_DEBUG_VM))) {
+	if (!find_object(shard, handle, word, &obj, false)) {
 		spin_unlock(&shard->lock);
 		return;
 	}
@@ -1280,11 +1313,18 @@ struct zbud_pool *zbud_create_pool(void)
  */
 void zbud_destroy_pool(struct zbud_pool *pool)
 {
+	unsigned long nr_lost = 0;
+	unsigned int i;
+
 	shrinker_free(pool->shrinker);
 	cancel_delayed_work_sync(&pool->compaction);
+	for (i = 0; i < pool->nr_shards; i++)
+		nr_lost += pool->shards[i].nr_lost;
 	/* Objects have owners who would read the memory: rather leak it. */
-	if (WARN_ON(zbud_total_pages(pool)))
+	if (zbud_total_pages(pool)) {
+		WARN_ON(!nr_lost);
 		return;
+	}
 	kvfree_rcu(pool, rcu);
 }
 

@@ -25,7 +25,7 @@ settings() {
 	no-memcg) echo MEMCG=n ;;
 	no-zswap) echo ZSWAP=n RAMZSWAP=n ;;
 	no-ramzswap) echo RAMZSWAP=n ;;
-	no-migration) echo MIGRATION=n COMPACTION=n TRANSPARENT_HUGEPAGE=n MEMORY_HOTREMOVE=n ;;
+	no-migration) echo MIGRATION=n COMPACTION=n TRANSPARENT_HUGEPAGE=n MEMORY_HOTREMOVE=n MEMORY_FAILURE=n HWPOISON_INJECT=n ;;
 	no-thp) echo TRANSPARENT_HUGEPAGE=n ;;
 	no-debugfs) echo DEBUG_FS=n ZBUD_BENCHMARK=n HWPOISON_INJECT=n ;;
 	numa) echo NUMA=y ;;
@@ -34,11 +34,12 @@ settings() {
 	i386-pae) echo ARCH=i386 HIGHMEM4G=y HIGHMEM=y X86_PAE=y MEMORY_FAILURE=n ;;
 	arm-lpae) echo ARCH=arm MMU=y ARCH_MULTIPLATFORM=y ARCH_MULTI_V7=y ARCH_MULTI_V6=n ARCH_VIRT=y ARM_LPAE=y \
 		HIGHMEM=y MEMORY_FAILURE=n ;;
-	arm64-4k) echo ARCH=arm64 ARM64_4K_PAGES=y ACPI=n ;;
-	arm64-16k) echo ARCH=arm64 ARM64_16K_PAGES=y ACPI=n ;;
-	arm64-64k) echo ARCH=arm64 ARM64_64K_PAGES=y ACPI=n ;;
-	s390x) echo ARCH=s390 MEMORY_FAILURE=n ;;
-	ppc64le-64k) echo ARCH=powerpc PPC64=y PPC_BOOK3S_64=y CPU_LITTLE_ENDIAN=y PPC_64K_PAGES=y ;;
+	arm64-4k) echo ARCH=arm64 ARM64_4K_PAGES=y ACPI=n HIBERNATION=n ;;
+	arm64-16k) echo ARCH=arm64 ARM64_16K_PAGES=y ACPI=n HIBERNATION=n ;;
+	arm64-64k) echo ARCH=arm64 ARM64_64K_PAGES=y ACPI=n HIBERNATION=n ;;
+	s390x) echo ARCH=s390 MEMORY_FAILURE=n HIBERNATION=n ;;
+	ppc64le-64k) echo ARCH=powerpc PPC64=y PPC_BOOK3S_64=y CPU_LITTLE_ENDIAN=y PPC_64K_PAGES=y \
+		MEMORY_FAILURE=n ;;
 	*) die "no configuration is named '$1'" "There are: ${quick[*]} ${more[*]}." ;;
 	esac
 }

@@ -498,29 +498,6 @@ TEST_F_TIMEOUT(backing, uses_a_bad_block_once, TEST_SECONDS)
 	EXPECT_EQ(nr_bad, stat_of("backing_blocks_bad"));
 }
 
-/* How many pages cannot be read?  What can be is right. */
-static unsigned long unreadable_pages(struct __test_metadata *_metadata,
-				      const struct region *r)
-{
-	unsigned long i, nr = 0;
-	char page[page_size];
-	int p[2];
-
-	ASSERT_EQ(0, pipe(p));
-	for (i = 0; i < r->nr_pages; i++) {
-		if (write(p[1], region_page(r, i), page_size) == page_size) {
-			ASSERT_EQ(page_size, read(p[0], page, page_size));
-			EXPECT_EQ(0, region_wrong_bytes(r, i, 1));
-		} else {
-			EXPECT_EQ(EFAULT, errno);
-			nr++;
-		}
-	}
-	close(p[0]);
-	close(p[1]);
-	return nr;
-}
-
 /* Of a large folio with a page that cannot be read, the others can. */
 static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
 			  const char *disk, unsigned long block, const char *memcg)
@@ -537,7 +514,7 @@ static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
 	snprintf(rule, sizeof(rule), "add,op=READ,status=IOERR,start=%lu,nr_sectors=%lu",
 		 block * page_size / 512, page_size / 512);
 	ASSERT_TRUE(inject(disk, rule));
-	EXPECT_EQ(1, unreadable_pages(_metadata, r));
+	EXPECT_EQ(1, region_unreadable(r, NULL));
 	ASSERT_TRUE(inject(disk, "removeall"));
 	/* The disk is read page by page. */
 	EXPECT_EQ(large, file_number(THP_64K "stats/swpin"));

@@ -41,23 +41,6 @@ static long long vm_event(const char *name)
 	return value;
 }
 
-/* A field of a cgroup's memory.stat */
-static long long memcg_stat(const char *dir, const char *name)
-{
-	char path[300], line[128], key[64];
-	long long value = -1, v;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/memory.stat", dir);
-	f = fopen(path, "r");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %lld", key, &v) == 2 && !strcmp(key, name))
-			value = v;
-	if (f)
-		fclose(f);
-	return value;
-}
-
 static bool memcg_set(const char *dir, const char *file, const char *value)
 {
 	char path[300];

@@ -254,11 +254,198 @@ TEST_F_TIMEOUT(failing, finds_the_bad_sector_if_the_driver_does_not_tell, TEST_S
 	one_bad_sector(_metadata, &self->r, self->disk, self->memcg, "IOERR");
 }
 
-/* === What could not be written =========================================== */
+/* Have other pages fail to be written until the device is stopped; zswap takes none. */
+static bool stop_backing(const char *disk)
+{
+	const double end = seconds_now() + 20;
+	struct region r;
+	bool stopped;
 
-/* === In pieces =========================================================== */
+	if (!file_write(ZSWAP_PARAM "enabled", "N") ||
+	    !inject(disk, "add,op=WRITE,status=OFFLINE") ||
+	    !region_map(&r, NR_PAGES / 4, FILL_TEXT, 84))
+		return false;
+	do {
+		region_write_all(&r);
+		madvise(r.mem, r.nr_pages * page_size, MADV_PAGEOUT);
+		stopped = backing_is("stopped");
+	} while (!stopped && seconds_now() < end);
+	stopped &= !region_wrong_bytes_all(&r);
+	region_unmap(&r);
+	return file_write(ZSWAP_PARAM "enabled", "Y") && stopped;
+}
 
-#define SMALL_BYTES	(4 * MIB)
+TEST_F_TIMEOUT(failing, is_read_from_while_it_is_stopped, TEST_SECONDS)
+{
+	long long reads;
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	memcg_reclaim(self->memcg);
+	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	ASSERT_TRUE(stop_backing(self->disk));
+	reads = stat_of("bdev_num_reads");
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_LE(NR_PAGES, stat_of("bdev_num_reads") - reads);
+	EXPECT_EQ(0, stat_of("failed_reads"));
+	EXPECT_TRUE(backing_is("stopped"));
+}
+
+/* === Writeback that is refused, or fails ================================= */
+
+/* What the cgroup is charged for, and what is known of its pages */
+static const char * const traces[] = {
+	"zswap", "zswapped", "zswpwb", "swapcached",
+	"workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon",
+};
+
+static void look_for_traces(const char *memcg, long long *values)
+{
+	char path[300];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(traces); i++)
+		values[i] = memcg_stat(memcg, traces[i]);
+	snprintf(path, sizeof(path), "%s/memory.swap.current", memcg);
+	values[i] = file_number(path);
+}
+
+static void expect_same_traces(struct __test_metadata *_metadata, const char *memcg,
+			       const long long *before)
+{
+	long long after[ARRAY_SIZE(traces) + 1];
+	unsigned int i;
+
+	look_for_traces(memcg, after);
+	for (i = 0; i < ARRAY_SIZE(after); i++)
+		EXPECT_EQ(before[i], after[i])
+			TH_LOG("%s", i < ARRAY_SIZE(traces) ? traces[i] : "swap.current");
+	/* These are always there. */
+	EXPECT_LT(0, before[0]);
+	EXPECT_LT(0, before[1]);
+	EXPECT_LT(0, before[ARRAY_SIZE(traces)]);
+}
+
+TEST_F_TIMEOUT(failing, refuses_writeback_without_a_trace_while_it_is_stopped, TEST_SECONDS)
+{
+	long long before[ARRAY_SIZE(traces) + 1], stored, written;
+	int i;
+
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(stop_backing(self->disk));
+	stored = stat_of("pages_stored");
+	EXPECT_LT(NR_PAGES - 64, stored);
+	written = zswap_value("written_back_pages");
+	look_for_traces(self->memcg, before);
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "shrinker_enabled", "Y"));
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "0"));
+	for (i = 0; i < 10; i++) {
+		ASSERT_TRUE(file_write("/proc/sys/vm/drop_caches", "2"));
+		usleep(100000);
+	}
+	EXPECT_TRUE(backing_is("stopped"));
+	EXPECT_EQ(stored, stat_of("pages_stored"));
+	EXPECT_EQ(written, zswap_value("written_back_pages"));
+	expect_same_traces(_metadata, self->memcg, before);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* What zswap wanted to write, and could not, is stored again. */
+TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
+{
+	const double end = seconds_now() + 20;
+	long long cached, failed;
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/memory.zswap.current", self->memcg);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	memcg_reclaim(self->memcg);
+	cached = meminfo_kb("SwapCached:");
+	failed = stat_of("failed_writes");
+	ASSERT_TRUE(inject(self->disk, "add,op=WRITE,status=IOERR"));
+	/* The worker begins to write. */
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	while (!backing_is("stopped") && seconds_now() < end) {
+		usleep(100000);
+		attr_write("mem_limit", "1M");
+	}
+	EXPECT_TRUE(backing_is("stopped"));
+	failed = stat_of("failed_writes") - failed;
+	TH_LOG("%lld writes failed, %lld kB more in the swap cache", failed,
+	       meminfo_kb("SwapCached:") - cached);
+	EXPECT_LE(8, failed);
+	EXPECT_LE(8 * page_size / 1024, meminfo_kb("SwapCached:") - cached);
+
+	ASSERT_EQ(0, attr_write("mem_limit", "0"));
+	usleep(200000);
+	memcg_reclaim(self->memcg);
+	EXPECT_GE(4 * page_size / 1024, meminfo_kb("SwapCached:") - cached);
+	EXPECT_LE(NR_PAGES - 4, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	madvise(self->r.mem, NR_PAGES * page_size, MADV_DONTNEED);
+	region_mark_zero(&self->r, 0, NR_PAGES);
+	EXPECT_EQ(0, stat_of("pages_stored"));
+	EXPECT_EQ(0, file_number(path));
+}
+
+/* === Some writes fail ==================================================== */
+
+static void every_tenth_write_fails(struct __test_metadata *_metadata, struct region *r,
+				    const char *disk, const char *memcg,
+				    const char *status, bool may_be_blocks)
+{
+	const double end = seconds_now() + 4;
+	long long written = stat_of("bdev_num_writes");
+	char rule[128];
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	snprintf(rule, sizeof(rule), "add,op=WRITE,chance=10,status=%s", status);
+	ASSERT_TRUE(inject(disk, rule));
+	do {
+		region_write(r, 0, NR_PAGES / 4);
+		madvise(r->mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		EXPECT_EQ(0, region_wrong_bytes_all(r));
+	} while (seconds_now() < end);
+	TH_LOG("%lld pages written, %lld failed, %lld blocks bad",
+	       stat_of("bdev_num_writes") - written, stat_of("failed_writes"),
+	       stat_of("backing_blocks_bad"));
+	EXPECT_LT(NR_PAGES, stat_of("bdev_num_writes") - written);
+	/* Some always succeed. */
+	EXPECT_EQ(0, stat_of("backing_stops"));
+	if (!may_be_blocks) {
+		EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+		EXPECT_LT(0, stat_of("failed_writes"));
+	}
+	ASSERT_TRUE(inject(disk, "removeall"));
+	region_write_all(r);
+	ASSERT_EQ(NR_PAGES, region_page_out(r));
+	memcg_reclaim(memcg);
+	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, region_wrong_bytes_all(r));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+TEST_F_TIMEOUT(failing, has_every_tenth_write_fail_in_the_transport, TEST_SECONDS)
+{
+	every_tenth_write_fails(_metadata, &self->r, self->disk, self->memcg, "TRANSPORT", false);
+}
+
+TEST_F_TIMEOUT(failing, has_every_tenth_write_fail_for_lack_of_space, TEST_SECONDS)
+{
+	every_tenth_write_fails(_metadata, &self->r, self->disk, self->memcg, "NOSPC", false);
+}
+
+TEST_F_TIMEOUT(failing, has_every_tenth_write_fail_on_the_medium, TEST_SECONDS)
+{
+	every_tenth_write_fails(_metadata, &self->r, self->disk, self->memcg, "MEDIUM", true);
+}
+
+TEST_F_TIMEOUT(failing, has_every_tenth_write_fail_for_no_known_reason, TEST_SECONDS)
+{
+	every_tenth_write_fails(_metadata, &self->r, self->disk, self->memcg, "IOERR", true);
+}
 
 /* === swapon that fails =================================================== */
 

@@ -559,20 +559,6 @@ TEST_F_TIMEOUT(parts, a_page_freed_as_they_come_leaves_the_rest, TEST_SECONDS)
 
 /* === Cgroups ============================================================= */
 
-/* A number of the cgroup's memory.stat */
-static long long memcg_stat(const char *dir, const char *name)
-{
-	char path[300], buf[8192], *line;
-
-	snprintf(path, sizeof(path), "%s/memory.stat", dir);
-	if (!file_read(path, buf, sizeof(buf)))
-		return -1;
-	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
-			return atoll(line + strlen(name));
-	return -1;
-}
-
 TEST_F_TIMEOUT(parts, a_cgroup_is_told_of_each_page_once, TEST_SECONDS)
 {
 	char first[256], second[256];

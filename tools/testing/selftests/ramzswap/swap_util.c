@@ -218,6 +218,35 @@ unsigned long region_wrong_bytes_all(const struct region *r)
 	return region_wrong_bytes(r, 0, r->nr_pages);
 }
 
+/*
+ * How many pages cannot be read? @lost, if not NULL, gets which ones they are.
+ * Return: their number, -1 if a page that can be read has wrong bytes.
+ */
+long region_unreadable(const struct region *r, bool *lost)
+{
+	unsigned long i;
+	long nr = 0;
+	char byte;
+	int p[2];
+
+	if (pipe(p))
+		return -1;
+	for (i = 0; nr >= 0 && i < r->nr_pages; i++) {
+		/* The kernel gets an error where a process would get a signal. */
+		bool readable = write(p[1], region_page(r, i), 1) == 1;
+
+		if (lost)
+			lost[i] = !readable;
+		if (!readable && errno == EFAULT)
+			nr++;
+		else if (!readable || read(p[0], &byte, 1) != 1 || region_wrong_bytes(r, i, 1))
+			nr = -1;
+	}
+	close(p[0]);
+	close(p[1]);
+	return nr;
+}
+
 /* Fill pages anew: other bytes than last time. */
 void region_write(struct region *r, unsigned long first, unsigned long nr)
 {
@@ -974,6 +1003,20 @@ void memcg_remove(const char *dir)
 
 	for (i = 0; i < 100 && rmdir(dir) && errno == EBUSY; i++)
 		usleep(10000);
+}
+
+/* A number of a cgroup's memory.stat, -1 if it is not there */
+long long memcg_stat(const char *dir, const char *name)
+{
+	char path[300], buf[8192], *line;
+
+	snprintf(path, sizeof(path), "%s/memory.stat", dir);
+	if (!file_read(path, buf, sizeof(buf)))
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
+			return atoll(line + strlen(name));
+	return -1;
 }
 
 /* === The ramzswap device ================================================= */

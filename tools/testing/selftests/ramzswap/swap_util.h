@@ -79,6 +79,7 @@ void region_mark_zero(struct region *r, unsigned long first, unsigned long nr);
 unsigned long region_wrong_bytes(const struct region *r, unsigned long first,
 				 unsigned long nr);
 unsigned long region_wrong_bytes_all(const struct region *r);
+long region_unreadable(const struct region *r, bool *lost);
 
 static inline unsigned char *region_page(const struct region *r, unsigned long index)
 {
@@ -155,6 +156,7 @@ void other_swap_on(void);
 bool memcg_create(const char *name, char *dir, size_t size);
 bool memcg_enter(const char *dir);
 void memcg_remove(const char *dir);
+long long memcg_stat(const char *dir, const char *name);
 
 /* === The ramzswap device ================================================= */
 

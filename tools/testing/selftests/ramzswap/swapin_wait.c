@@ -224,6 +224,72 @@ TEST_F_TIMEOUT(stopped, leaves_the_mapping_to_others, TEST_SECONDS)
 	pthread_join(later, NULL);
 }
 
+/* Microseconds for which somebody in the cgroup waited for memory */
+static long long waited_us(const char *memcg)
+{
+	char path[300], buf[512], *total;
+
+	snprintf(path, sizeof(path), "%s/memory.pressure", memcg);
+	if (!file_read(path, buf, sizeof(buf)))
+		return -1;
+	total = strstr(buf, "total=");
+	return total ? atoll(total + strlen("total=")) : -1;
+}
+
+/* What a program uses more than once is active; the page tables tell it too late. */
+static bool make_active(struct region *r)
+{
+	int fd = open("/proc/self/mem", O_RDONLY), times;
+	unsigned long i;
+	char byte;
+	bool ok = fd >= 0;
+
+	for (times = 0; times < 3; times++)
+		for (i = 0; ok && i < r->nr_pages; i++)
+			ok = pread(fd, &byte, 1, (uintptr_t)region_page(r, i)) == 1;
+	close(fd);
+	return ok;
+}
+
+/*
+ * As on any swap disk, this is of pages that were in use before they were
+ * reclaimed, and are wanted again soon: the kernel knows them as its workingset.
+ */
+TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
+{
+	long long before, restored;
+	unsigned long page;
+	char path[300];
+	pthread_t later;
+	int i;
+
+	if (waited_us(self->memcg) < 0)
+		SKIP(return, "this kernel does not know the pressure of a cgroup");
+	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_RANDOM));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(make_active(&self->r));
+	snprintf(path, sizeof(path), "%s/memory.reclaim", self->memcg);
+	/* How many are active is known to reclaim every other second only. */
+	for (i = 0; i < 50 && pages_swapped(self->r.mem, NR_PAGES) < NR_PAGES / 16; i++) {
+		file_write_number(path, NR_PAGES * page_size / 8);
+		usleep(100000);
+	}
+	/* Not one of the first, a few of which were not active. */
+	for (page = 0, i = 0; page < NR_PAGES; page++)
+		if (pages_swapped(region_page(&self->r, page), 1) && ++i == NR_PAGES / 32)
+			break;
+	ASSERT_GT(NR_PAGES, page);
+
+	restored = memcg_stat(self->memcg, "workingset_restore_anon");
+	before = waited_us(self->memcg);
+	ASSERT_TRUE(dm_stop());
+	ASSERT_EQ(0, pthread_create(&later, NULL, go_on_later, NULL));
+	touch(region_page(&self->r, page));
+	pthread_join(later, NULL);
+	EXPECT_LT(restored, memcg_stat(self->memcg, "workingset_restore_anon"));
+	EXPECT_LT((long long)(AT_ONCE * 1000000), waited_us(self->memcg) - before);
+}
+
 int main(int argc, char **argv)
 {
 	skip_reason = test_begin();
