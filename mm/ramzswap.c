@@ -83,8 +83,8 @@ MODULE_PARM_DESC(disksize, "Size of each device: bytes with an optional suffix K
 
 static struct ramzswap *ramzswap_devices[RAMZSWAP_MAX_DEVICES];
 
-/* What reclaim may wait for: looking for room, and I/O that failed. */
-struct workqueue_struct *ramzswap_wq;
+/* What reclaim may wait for: looking for room. */
+static struct workqueue_struct *ramzswap_wq;
 
 static u64 default_disksize;
 

@@ -255,8 +255,6 @@ struct ramzswap_backing_usage {
 	size_t meta_bytes;
 };
 
-extern struct workqueue_struct *ramzswap_wq;
-
 void ramzswap_more_room(struct ramzswap *rz);
 
 struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *path,

@@ -30,10 +30,10 @@
  * fails, to another one.  If the other one takes the page, the first block is
  * retired: nobody uses it until the backing device is detached.  Any other
  * failure is the device's and retires nothing: the folio stays in memory, dirty.
- * Failures in a row stop the device: %FAILURES_TO_STOP over no less than
- * %FAILING_TO_STOP, or %FAILURES_AT_ONCE.  It then has no room, and the worker
- * writes zeros to a free block from time to time; when that succeeds, the device
- * goes on.  Reads still go to a stopped device.
+ * Failures in a row stop the device: %FAILURES_TO_STOP if no other write is under
+ * way, or else %FAILURES_AT_ONCE.  It then has no room, and the worker writes
+ * zeros to a free block from time to time; when that succeeds, the device goes
+ * on.  Reads still go to a stopped device.
  *
  * Block 0 is not used.  It says "none" in the table, and on the device it keeps
  * what tells others what the device is for.
@@ -81,18 +81,20 @@
 #define PIECE_RESERVE		32
 
 /*
- * Failed writes without a good one between them that stop the device.  A driver
- * that refuses a write at once is faster than the writes that are under way, or
- * in a plug: give these the time to succeed, unless so many fail that they cannot
- * be all there is.
+ * Failed writes without a good one between them that stop the device.  A write
+ * that is refused at once fails before those that were submitted earlier, and may
+ * be in a plug, have had a chance to succeed.  So wait for these, unless more
+ * fail than plugs hold.
  */
 #define FAILURES_TO_STOP	8
-#define FAILING_TO_STOP		DIV_ROUND_UP(HZ, 5)
 #define FAILURES_AT_ONCE	128
 
 /* How long until a stopped device is tried again, at first and at most */
 #define PROBE_INTERVAL		HZ
 #define PROBE_INTERVAL_MAX	(60 * HZ)
+
+/* How often to look whether it has been, when it is to be closed */
+#define CLOSE_INTERVAL		DIV_ROUND_UP(HZ, 50)
 
 struct ramzswap_chunk {
 	u32 *block;		/* BLOCKS_PER_CHUNK of them, or NULL: none */
@@ -126,9 +128,12 @@ struct ramzswap_extent {
  * @chunks: the table, by slot
  * @nr_chunks: its size
  * @pieces: struct piece for folios in pieces
+ * @wq: for the next two.  It is the device's own, as they wait for its I/O, and
+ *	reclaim waits for them
  * @retry_work: writes again what could not be written
  * @probe_work: writes to a stopped device whether it works again
- * @lock: guards all below but the last three, and @chunks' contents; a leaf,
+ * @close_work: closes the device when @probe_work has returned
+ * @lock: guards all below but the last four, and @chunks' contents; a leaf,
  *	also taken in interrupts
  * @used: a bit for each block
  * @group_used: how many are set in each group
@@ -141,12 +146,12 @@ struct ramzswap_extent {
  * @nr_chunks_used: chunks that have a block
  * @to_retry: what is for @retry_work
  * @failures: failed writes since the last good one; set to 0 without @lock
- * @failing_since: when the first of them failed, in jiffies
  * @stopped: nothing is written but by @probe_work
  * @nr_stops: how often that was so
  * @resumed: when it last was so no more, in jiffies
  * @probe_interval: when to try next, in jiffies
  * @reads: pages read
+ * @in_flight: writes that were submitted and have not ended
  * @writes: pages written
  * @write_ios: I/O requests for that
  */
@@ -163,8 +168,10 @@ struct ramzswap_backing {
 	struct ramzswap_chunk *chunks;
 	unsigned long nr_chunks;
 	mempool_t *pieces;
+	struct workqueue_struct *wq;
 	struct work_struct retry_work;
 	struct delayed_work probe_work;
+	struct delayed_work close_work;
 
 	spinlock_t lock;	/* see above */
 	unsigned long *used;
@@ -178,12 +185,12 @@ struct ramzswap_backing {
 	unsigned long nr_chunks_used;
 	struct bio_list to_retry;
 	unsigned int failures;
-	unsigned long failing_since;
 	bool stopped;
 	unsigned long nr_stops;
 	unsigned long resumed;
 	unsigned int probe_interval;
 
+	atomic_t in_flight;
 	atomic_long_t reads;
 	atomic_long_t writes;
 	atomic_long_t write_ios;
@@ -288,24 +295,34 @@ static unsigned long find_run(struct ramzswap_backing *b, unsigned long from,
 }
 
 /*
- * Take a block that is no page's, far from where blocks are handed out now.
+ * Take the first free block from @from on, which is to be no page's.
  * Return: the block, or 0 if there is none.
  */
-static unsigned long hold_block(struct ramzswap_backing *b)
+static unsigned long hold_block(struct ramzswap_backing *b, unsigned long from)
 {
-	unsigned long from, block = 0;
+	unsigned long block = 0;
 	unsigned int got;
 
-	guard(spinlock_irqsave)(&b->lock);
+	lockdep_assert_held(&b->lock);
+
 	if (nr_free(b)) {
-		from = b->next + b->nr_blocks / 2;
-		if (from >= b->nr_blocks)
-			from -= b->nr_blocks;
-		block = find_run(b, max(from, 1), 1, 1, &got);
+		block = find_run(b, from, 1, 1, &got);
 		set_block(b, block);
 		b->nr_held++;
 	}
 	return block;
+}
+
+/* The same, far from where blocks are handed out now */
+static unsigned long hold_block_elsewhere(struct ramzswap_backing *b)
+{
+	unsigned long from;
+
+	guard(spinlock_irqsave)(&b->lock);
+	from = b->next + b->nr_blocks / 2;
+	if (from >= b->nr_blocks)
+		from -= b->nr_blocks;
+	return hold_block(b, max(from, 1));
 }
 
 /* The opposite; @bad: it is not to be used any more. */
@@ -681,12 +698,9 @@ static bool stop_device(struct ramzswap_backing *b)
 	/* A good write may set it to 0 meanwhile, which is as good. */
 	failures = READ_ONCE(b->failures) + 1;
 	WRITE_ONCE(b->failures, failures);
-	if (failures == 1)
-		b->failing_since = jiffies;
 	if (b->stopped || failures < FAILURES_TO_STOP)
 		return false;
-	if (failures < FAILURES_AT_ONCE &&
-	    time_before(jiffies, b->failing_since + FAILING_TO_STOP))
+	if (failures < FAILURES_AT_ONCE && atomic_read(&b->in_flight))
 		return false;
 	/* So soon again? */
 	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))
@@ -695,7 +709,7 @@ static bool stop_device(struct ramzswap_backing *b)
 		b->probe_interval = PROBE_INTERVAL;
 	b->nr_stops++;
 	WRITE_ONCE(b->stopped, true);
-	queue_delayed_work(ramzswap_wq, &b->probe_work, b->probe_interval);
+	queue_delayed_work(b->wq, &b->probe_work, b->probe_interval);
 	return true;
 }
 
@@ -703,21 +717,24 @@ static void ramzswap_probe(struct work_struct *work)
 {
 	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
 						  probe_work.work);
-	unsigned long block = hold_block(b);
 	blk_status_t status = BLK_STS_NOSPC;
+	unsigned long block;
 
+	/* Where the next page would go: a volume may be full, and take others. */
+	scoped_guard(spinlock_irqsave, &b->lock)
+		block = hold_block(b, b->next);
 	if (block) {
 		status = write_page(b, ZERO_PAGE(0), block);
 		let_block_go(b, block, false);
 	}
 	scoped_guard(spinlock_irqsave, &b->lock) {
-		/* It may have been this block only. */
-		b->next = b->next + 1 < b->nr_blocks ? b->next + 1 : 1;
 		if (status) {
+			/* It may be this block only. */
+			if (block)
+				b->next = block + 1;
 			b->probe_interval = min(2 * b->probe_interval,
 						PROBE_INTERVAL_MAX);
-			queue_delayed_work(ramzswap_wq, &b->probe_work,
-					   b->probe_interval);
+			queue_delayed_work(b->wq, &b->probe_work, b->probe_interval);
 			return;
 		}
 		b->resumed = jiffies;
@@ -751,8 +768,9 @@ static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
 		if (b->stopped)
 			return false;
 		bio_list_add(&b->to_retry, bio);
+		/* Without the lock, it may be done at once, and @b closed. */
+		queue_work(b->wq, &b->retry_work);
 	}
-	queue_work(ramzswap_wq, &b->retry_work);
 	return true;
 }
 
@@ -768,7 +786,7 @@ static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *pa
 
 	if (!is_block_error(status))
 		return status;
-	block = hold_block(b);
+	block = hold_block_elsewhere(b);
 	if (!block)
 		return status;
 	other_status = write_page(b, page, block);
@@ -842,6 +860,7 @@ static void end_write(struct bio *bio)
 	struct swap_iocb *sio = bio->bi_private;
 	struct ramzswap_backing *b = sio_to_backing(sio);
 
+	atomic_dec(&b->in_flight);
 	if (bio->bi_status) {
 		if (write_again_later(b, bio))
 			return;
@@ -972,6 +991,8 @@ static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_
 					     (size_t)done << PAGE_SHIFT);
 		}
 		atomic_inc(&sio->pending);
+		if (op_is_write(opf))
+			atomic_inc(&b->in_flight);
 		submit(bio, sio, sector);
 	}
 }
@@ -1206,10 +1227,78 @@ static int alloc_blocks(struct ramzswap_backing *b)
 	b->pieces = mempool_create_kmalloc_pool(PIECE_RESERVE, sizeof(struct piece));
 	if (!b->used || !b->group_used || !b->free_groups || !b->pool || !b->pieces)
 		return -ENOMEM;
+	b->wq = alloc_workqueue("ramzswap-io", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!b->wq)
+		return -ENOMEM;
 	bitmap_set(b->free_groups, 0, groups);
 	set_block(b, 0);
 	b->next = 1;
 	return 0;
+}
+
+static void close_now(struct ramzswap_backing *b)
+{
+	struct inode *inode;
+
+	WARN_ON_ONCE(b->nr_used);
+	/* It has ended all I/O, but may not have returned. */
+	cancel_work_sync(&b->retry_work);
+	cancel_delayed_work_sync(&b->probe_work);
+	if (b->wq)
+		destroy_workqueue(b->wq);
+	if (b->sis)
+		deactivate_file(b);
+	if (b->closed) {
+		inode = b->file->f_mapping->host;
+		inode_lock_nested(inode, I_MUTEX_CHILD);
+		inode->i_flags &= ~S_SWAPFILE;
+		inode_unlock(inode);
+	}
+	if (b->file)
+		filp_close(b->file, NULL);
+	kvfree(b->extents);
+	mempool_destroy(b->pieces);
+	mempool_destroy(b->pool);
+	kvfree(b->chunks);
+	kvfree(b->free_groups);
+	kvfree(b->group_used);
+	kvfree(b->used);
+	kfree(b);
+}
+
+static void ramzswap_close_later(struct work_struct *work)
+{
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  close_work.work);
+
+	if (work_busy(&b->probe_work.work))
+		queue_delayed_work(system_dfl_wq, &b->close_work, HZ);
+	else
+		close_now(b);
+}
+
+/**
+ * ramzswap_backing_close() - give a backing device back
+ * @b: the backing device, which has no pages; may be NULL
+ *
+ * If the device has stopped, and does not answer, this waits until it does.
+ * Whoever is killed meanwhile leaves that to a worker.
+ *
+ * Context: May sleep.
+ */
+void ramzswap_backing_close(struct ramzswap_backing *b)
+{
+	if (!b)
+		return;
+	disable_delayed_work(&b->probe_work);
+	while (work_busy(&b->probe_work.work)) {
+		schedule_timeout_killable(CLOSE_INTERVAL);
+		if (fatal_signal_pending(current)) {
+			queue_delayed_work(system_dfl_wq, &b->close_work, HZ);
+			return;
+		}
+	}
+	close_now(b);
 }
 
 /* To open something else may wait for ever, or do something. */
@@ -1259,6 +1348,7 @@ struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *
 	bio_list_init(&b->to_retry);
 	INIT_WORK(&b->retry_work, ramzswap_retry);
 	INIT_DELAYED_WORK(&b->probe_work, ramzswap_probe);
+	INIT_DELAYED_WORK(&b->close_work, ramzswap_close_later);
 
 	err = check_path(path, why);
 	if (err)
@@ -1290,42 +1380,6 @@ struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *
 fail:
 	ramzswap_backing_close(b);
 	return ERR_PTR(err);
-}
-
-/**
- * ramzswap_backing_close() - give a backing device back
- * @b: the backing device, which has no pages; may be NULL
- *
- * Context: May sleep.
- */
-void ramzswap_backing_close(struct ramzswap_backing *b)
-{
-	struct inode *inode;
-
-	if (!b)
-		return;
-	WARN_ON_ONCE(b->nr_used);
-	/* It has ended all I/O, but may not have returned. */
-	cancel_work_sync(&b->retry_work);
-	cancel_delayed_work_sync(&b->probe_work);
-	if (b->sis)
-		deactivate_file(b);
-	if (b->closed) {
-		inode = b->file->f_mapping->host;
-		inode_lock_nested(inode, I_MUTEX_CHILD);
-		inode->i_flags &= ~S_SWAPFILE;
-		inode_unlock(inode);
-	}
-	if (b->file)
-		filp_close(b->file, NULL);
-	kvfree(b->extents);
-	mempool_destroy(b->pieces);
-	mempool_destroy(b->pool);
-	kvfree(b->chunks);
-	kvfree(b->free_groups);
-	kvfree(b->group_used);
-	kvfree(b->used);
-	kfree(b);
 }
 
 /**

@@ -99,7 +99,7 @@ start() {
 	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	[ "$clock" != instructions ] || vm+=(-I)
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,capacity} "$guest/$clock/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,capacity} "$guest/$clock.cases/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -168,8 +168,8 @@ ldd "$cc1" | grep -o '/[^ ]*' | xargs cp -L -t "$guest/cc" "$cc1"
 	>>"$LOGS/bench.build.log" 2>&1 || die "kernel/sched/core.i cannot be made; see $LOGS/bench.build.log"
 ! wanted compile || cp "$BUILD/obj/base/kernel/sched/core.i" "$guest/cc/unit.i"
 for clock in $(printf '%s\n' "${cases[@]}" | cut -d' ' -f1 | sort -u); do
-	mkdir -p "$guest/$clock"
-	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock/cases"
+	mkdir -p "$guest/$clock.cases"
+	printf '%s\n' "${cases[@]}" | sed -n "s/^$clock //p" >"$guest/$clock.cases/cases"
 done
 {
 	describe | sed 's/^/# /'

@@ -6,6 +6,7 @@
 #	 configs-build.sh --all		all configurations, whole directories
 #	 configs-build.sh NAME...	these configurations, whole directories
 #	 configs-build.sh --touched NAME...
+#	 configs-build.sh --image NAME	a kernel that boots (arch-test.sh); prints its path
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -44,11 +45,21 @@ settings() {
 	esac
 }
 
+# What else a virtual machine needs to boot it and to run the tests
+boot_settings() {
+	echo XFS_FS=n ZBUD_BENCHMARK=n
+	case $1 in
+	arm64*) echo PCI_HOST_GENERIC=y SERIAL_AMBA_PL011=y SERIAL_AMBA_PL011_CONSOLE=y ;;
+	s390x) echo S390_GUEST=y SCLP_CONSOLE=y SCLP_TTY=y ;;
+	esac
+}
+
 part=directories
 case ${1:-} in
 --all) names=("${quick[@]}" "${more[@]}") ;;
 '') part=touched names=("${quick[@]}") ;;
 --touched) part=touched names=("${@:2}") ;;
+--image) part=image names=("$2") ;;
 *) names=("$@") ;;
 esac
 need_pkgs build
@@ -90,7 +101,7 @@ kmake() { make -C "$1" "${flags[@]}" "${@:2}" </dev/null; }
 wishes() {
 	local word
 
-	for word in "${always[@]}" $(settings "$1"); do
+	for word in "${always[@]}" $(settings "$1") $([ $part != image ] || boot_settings "$1"); do
 		[[ $word = ARCH=* ]] || echo "$word"
 	done | awk -F= '{ value[$1] = $2 } END { for (s in value) print s "=" value[s] }' | sort
 }
@@ -265,6 +276,21 @@ coccinelle() {
 		printf '    %s\n' "${new//$'\n'/$'\n    '}"
 	fi
 }
+
+if [ $part = image ]; then
+	log=$logs/${names[0]}-image.log
+	toolchain "${names[0]}" "$BUILD/obj/boot-${names[0]}"
+	mkdir -p "$objtree"
+	unmet=$(configure "$TREE" "${names[0]}" 2>"$log") || die "no configuration; see $log"
+	[ -z "$unmet" ] || die "the configuration is not the one that is meant:" "$unmet"
+	case $arch in
+	arm64) image=Image ;;
+	*) image=bzImage ;;
+	esac
+	kmake "$TREE" "$image" >"$log" 2>&1 || die "the kernel does not build; see $log"
+	realpath "$objtree/arch/$arch/boot/$image"
+	exit
+fi
 
 for name in "${names[@]}"; do
 	start=$SECONDS

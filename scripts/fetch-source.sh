@@ -14,7 +14,6 @@ suite=${1:?usage: $0 SUITE [VERSION SHA256]}
 version=${2:-} sha256=${3:-}
 package=linux-source-7.3
 debs=$CACHE/debs
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 otherwise="Or use a kernel clone of your own: LINUX=/path/to/linux.git make tree"
 
 exec 3>&1 >&2 # messages go to stderr, only the path to stdout
@@ -34,40 +33,19 @@ cached() {
 	echo "$deb" >&3
 }
 
-own_apt() {
-	local cmd=$1
-	shift
-	"$cmd" -q -o Dir::Etc::sourcelist="$WORK/sources.list" -o Dir::Etc::sourceparts=- \
-		-o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts=- \
-		-o Dir::State="$WORK/state" -o Dir::State::lists="$WORK/lists" -o Dir::State::status=/dev/null \
-		-o Dir::Cache="$WORK/cache" -o APT::Sandbox::User="$(id -un)" \
-		-o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::http::Timeout=30 \
-		-o APT::Update::Error-Mode=any "$@"
-}
-
-mirror() {
-	local codename
-
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-	# shellcheck disable=SC2016 # these are apt's variables
-	apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-		awk -v c="$codename" '($2 == c || $2 == "stable") && $3 == "main" && !/^cdrom/ { print $1; exit }'
-}
-
 lock "$CACHE" fetch
 [ -z "$version" ] || ! cached "$version" "$sha256" || exit 0
 
 command -v apt-get >/dev/null || die "this is no Debian: $package cannot be fetched" "$otherwise"
-[ -f "$keyring" ] || die "there is no $keyring" "Install the package debian-archive-keyring. $otherwise"
+[ -f "$APT_KEYRING" ] || die "there is no $APT_KEYRING" "Install the package debian-archive-keyring. $otherwise"
 need_space "$CACHE" 600
 workdir "$CACHE/tmp-fetch"
-mkdir -p "$WORK"/{state,lists/partial,cache/archives/partial,out} "$debs"
+mkdir -p "$WORK/out" "$debs"
 
-uri=$(mirror)
+uri=$(apt_mirror)
 [ -n "$uri" ] || die "apt has no Debian mirror configured to fetch $package from" \
 	"Add one for your release's 'main' to apt's sources. $otherwise"
-echo "deb [signed-by=$keyring] $uri $suite main" >"$WORK/sources.list"
+own_apt_init "deb [signed-by=$APT_KEYRING] $uri $suite main"
 say "asking the mirror for $package in $suite"
 own_apt apt-get update >"$WORK/log" 2>&1 || {
 	grep -E '^[EW]:' "$WORK/log" | sort -u

@@ -74,6 +74,40 @@ workdir() {
 	trap 'exit 143' TERM
 }
 
+# --- apt ---------------------------------------------------------------------
+
+# apt with lists, cache and sources of its own, below WORK; the machine's stay as they are, and only say which
+# mirror to use.
+APT_KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+own_apt() {
+	local cmd=$1
+	shift
+	"$cmd" -q -o Dir::Etc::sourcelist="$WORK/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::Etc::preferences=- -o Dir::Etc::preferencesparts=- \
+		-o Dir::State="$WORK/state" -o Dir::State::lists="$WORK/lists" -o Dir::State::status=/dev/null \
+		-o Dir::Cache="$WORK/cache" -o APT::Sandbox::User="$(id -un)" \
+		-o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::http::Timeout=30 \
+		-o APT::Update::Error-Mode=any "$@"
+}
+
+# own_apt_init SOURCE: a line of sources.list
+own_apt_init() {
+	mkdir -p "$WORK"/{state,lists/partial,cache/archives/partial}
+	echo "$1" >"$WORK/sources.list"
+}
+
+apt_codename() {
+	# shellcheck source=/dev/null
+	(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+}
+
+apt_mirror() {
+	# shellcheck disable=SC2016 # these are apt's variables
+	apt-get indextargets --no-release-info --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+		awk -v c="$(apt_codename)" '($2 == c || $2 == "stable") && $3 == "main" && !/^cdrom/ { print $1; exit }'
+}
+
 # --- the tree ----------------------------------------------------------------
 
 # git that the user's configuration does not influence
@@ -204,6 +238,38 @@ SPLATS+='|soft lockup|unreferenced object|list_(add|del) corruption|refcount_t:|
 # test_zswap has half of all memory kept free from one moment to the next, and then waits for memory. On a busy
 # host that can take the 10 s after which the kernel says so.
 SLOW_HOST='/ test_zswap: page allocation stall for /,/<\/TASK>/'
+
+# tap_results KERNEL LOG: TAP between run-tests' "@begin" and "@end" lines, to results. A program that says nothing, stops early
+# or ends with an error is a failure itself, whatever its single tests were.
+tap_results() {
+	awk -v kernel="$1" '
+	function say(result, what, why) {
+		print result " - " kernel ": " program (what ? ": " what : "") (why ? " # " why : "")
+		count++
+	}
+	/^@begin / { program = $2; count = plan = failed = 0; reason = ""; next }
+	!program { next }
+	/^1\.\.[0-9]+/ { plan = substr($1, 4); if (sub(/.*# *SKIP */, "")) reason = $0; next }
+	/^(not )?ok / {
+		result = sub(/^not /, "") ? "not ok" : "ok"
+		sub(/^ok *[0-9]* *(- )?/, "")
+		why = match($0, / *# */) ? substr($0, RSTART + RLENGTH) : ""
+		if (why) $0 = substr($0, 1, RSTART - 1)
+		if (sub(/^(SKIP|XFAIL) */, "", why)) result = "skip"
+		if (result == "not ok") failed++
+		say(result, $0, why)
+		next
+	}
+	/^@end / {
+		if ($3 == 137) say("not ok", "", "not done within its time")
+		else if ($3 == 4 && !count) say("skip", "", reason ? reason : "it says so")
+		else if (!count || ($3 != 0 && $3 != 4 && !failed)) say("not ok", "", "exit status " $3)
+		else if (plan && count != plan) say("not ok", "", count " results of " plan " planned")
+		if ($4 != "") print "time - " kernel ": " program " " $4
+		program = ""
+	}
+	END { if (program) say("not ok", "", "the machine died meanwhile") }' "$2"
+}
 
 # --- results that are kept ---------------------------------------------------
 

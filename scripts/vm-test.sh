@@ -75,38 +75,6 @@ add_target() {
 	done >>"$jobs/tests"
 }
 
-# TAP between run-tests' "@begin" and "@end" lines, to results. A program that says nothing, stops early
-# or ends with an error is a failure itself, whatever its single tests were.
-tap_results() {
-	awk -v kernel="$kernel" '
-	function say(result, what, why) {
-		print result " - " kernel ": " program (what ? ": " what : "") (why ? " # " why : "")
-		count++
-	}
-	/^@begin / { program = $2; count = plan = failed = 0; reason = ""; next }
-	!program { next }
-	/^1\.\.[0-9]+/ { plan = substr($1, 4); if (sub(/.*# *SKIP */, "")) reason = $0; next }
-	/^(not )?ok / {
-		result = sub(/^not /, "") ? "not ok" : "ok"
-		sub(/^ok *[0-9]* *(- )?/, "")
-		why = match($0, / *# */) ? substr($0, RSTART + RLENGTH) : ""
-		if (why) $0 = substr($0, 1, RSTART - 1)
-		if (sub(/^(SKIP|XFAIL) */, "", why)) result = "skip"
-		if (result == "not ok") failed++
-		say(result, $0, why)
-		next
-	}
-	/^@end / {
-		if ($3 == 137) say("not ok", "", "not done within its time")
-		else if ($3 == 4 && !count) say("skip", "", reason ? reason : "it says so")
-		else if (!count || ($3 != 0 && $3 != 4 && !failed)) say("not ok", "", "exit status " $3)
-		else if (plan && count != plan) say("not ok", "", count " results of " plan " planned")
-		if ($4 != "") print "time - " kernel ": " program " " $4
-		program = ""
-	}
-	END { if (program) say("not ok", "", "the machine died meanwhile") }' "$1"
-}
-
 # The results with those of test_zswap replaced: does it end no worse than on the base? compare BASE RESULTS
 compare() {
 	awk -v kernel="$kernel" '
@@ -179,7 +147,7 @@ status=0
 "$TOP/scripts/vm.sh" -k "$kernel" -m 1024 -s 2048 "${disks[@]}" -t "$limit" -n "$name" \
 	-c "$cmdline" "$TOP/scripts/guest/run-tests" "$jobs"/* >/dev/null || status=$?
 {
-	tap_results "$LOGS/$name.log"
+	tap_results "$kernel" "$LOGS/$name.log"
 	case $status in
 	"$VM_SPLAT") not_ok "$kernel: the kernel log is clean # $LOGS/$name.kernel.log is not" ;;
 	"$VM_DIED") not_ok "$kernel: the kernel log is clean # the machine died; see $LOGS/$name.kernel.log" ;;

@@ -13,6 +13,7 @@
 # CPUS: how many, 2 by default.
 # -I: one CPU, and a clock that counts instructions: a nanosecond in the guest is one, however long it took.
 # PLUGIN: a plugin of QEMU, with its arguments.
+# ARCH=i386|arm64|s390x: a machine of that kind; KERNEL is a path then.
 # The guest's output goes to stdout and to build/logs/NAME.log, the kernel's to build/logs/NAME.kernel.log.
 #
 # Exit status: the program's; or 100 if the kernel complained in its log, 101 if it died, 124 if it hung.
@@ -45,8 +46,20 @@ shift $((OPTIND - 1))
 need_pkgs vm
 if [[ $kernel = */* ]]; then image=$kernel; else image=$(kernel_image "$kernel"); fi
 [ -f "$image" ] || die "there is no $image" "Build it with scripts/build-kernel.sh."
-busybox=$(command -v busybox) || die "busybox is missing" "Install the package busybox-static."
-command -v qemu-system-x86_64 >/dev/null || die "QEMU is missing" "Install the package qemu-system-x86."
+arch=${ARCH:-x86_64} bus=pci console=ttyS0
+case $arch in
+x86_64) machine=(qemu-system-x86_64 -machine pc -cpu 'qemu64,+rdrand') ;;
+i386) machine=(qemu-system-x86_64 -machine pc -cpu 'max') ;;
+arm64) need_pkgs qemu-system-arm && console=ttyAMA0 machine=(qemu-system-aarch64 -machine virt -cpu cortex-a57) ;;
+s390x) need_pkgs qemu-system-misc && bus=ccw console=ttysclp0 machine=(qemu-system-s390x -machine s390-ccw-virtio -cpu max) ;;
+*) die "there is no machine of the kind '$arch'" "The first lines of $0 say which there are." ;;
+esac
+if [ "$arch" = x86_64 ]; then
+	busybox=$(command -v busybox) || die "busybox is missing" "Install the package busybox-static."
+else
+	busybox=$("$TOP/scripts/fetch-busybox.sh" "$arch")
+fi
+command -v "${machine[0]}" >/dev/null || die "QEMU is missing" "Install the package qemu-system-x86."
 
 name=${name:-$(basename "${1:-shell}" .sh)}
 mkdir -p "$LOGS"
@@ -77,16 +90,17 @@ fi
 # stall, nor is a timer broken that does not tick meanwhile. hvc0 is the guest's terminal, hvc1 takes the exit status.
 cpus=(-accel 'tcg,thread=multi' -smp "$nr_cpus")
 [ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
-qemu=(qemu-system-x86_64 "${cpus[@]}" -machine pc -cpu 'qemu64,+rdrand' -m "$memory"
+qemu=("${machine[@]}" "${cpus[@]}" -m "$memory"
 	-nodefaults -no-user-config -no-reboot -display none -nic none
 	-kernel "$image" -initrd "$work/initramfs"
-	-append "console=ttyS0 panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 no_timer_check zswap.enabled=1 $cmdline"
-	-chardev "file,id=klog,path=$klog" -serial chardev:klog -device virtio-serial-pci
+	-append "console=$console panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 no_timer_check zswap.enabled=1 $cmdline"
+	-chardev "file,id=klog,path=$klog" -device "virtio-serial-$bus"
 	-chardev "stdio,id=out,signal=off,logfile=$log,mux=${interactive:-off}" -device 'virtconsole,chardev=out'
 	-chardev "file,id=status,path=$work/status" -device 'virtconsole,chardev=status')
+if [ $bus = ccw ]; then qemu+=(-device "sclpconsole,chardev=klog"); else qemu+=(-serial chardev:klog); fi
 [ -z "$plugin" ] || qemu+=(-plugin "$plugin")
 disk() {
-	qemu+=(-drive "if=none,id=$1,format=raw,$2" -device "virtio-blk-pci,drive=$1,serial=$1")
+	qemu+=(-drive "if=none,id=$1,format=raw,$2" -device "virtio-blk-$bus,drive=$1,serial=$1")
 }
 if [ "$swap" -gt 0 ]; then
 	truncate -s "${swap}M" "$work/swap"
