@@ -38,6 +38,8 @@ static struct {
 	struct dm_target_spec target;
 	char parameters[128];
 } dm;
+static __u64 dm_sectors;
+static char dm_disk[80];
 
 static bool dm_call(unsigned long command, __u32 flags)
 {
@@ -56,6 +58,17 @@ static bool dm_call(unsigned long command, __u32 flags)
 	return !ret;
 }
 
+/* Have all of it be @target's; the table is used when it goes on. */
+static bool dm_load(const char *target, const char *parameters)
+{
+	memset(&dm, 0, sizeof(dm));
+	dm.ioctl.target_count = 1;
+	dm.target.length = dm_sectors;
+	strcpy(dm.target.target_type, target);
+	snprintf(dm.parameters, sizeof(dm.parameters), "%s", parameters);
+	return dm_call(DM_TABLE_LOAD, 0);
+}
+
 /* All of @disk. Its path is in @path, which has room for 64 bytes. */
 static bool dm_create(const char *disk, char *path)
 {
@@ -66,18 +79,15 @@ static bool dm_create(const char *disk, char *path)
 		return false;
 	ioctl(fd, BLKGETSIZE64, &bytes);
 	close(fd);
+	dm_sectors = bytes / 512;
+	snprintf(dm_disk, sizeof(dm_disk), "%s 0", disk);
 
 	memset(&dm, 0, sizeof(dm));
 	if (!dm_call(DM_DEV_CREATE, 0))
 		return false;
 	snprintf(path, 64, "/dev/dm-%llu",
 		 (dm.ioctl.dev & 0xff) | (dm.ioctl.dev >> 12 & 0xfff00));
-	memset(&dm, 0, sizeof(dm));
-	dm.ioctl.target_count = 1;
-	dm.target.length = bytes / 512;
-	strcpy(dm.target.target_type, "linear");
-	snprintf(dm.parameters, sizeof(dm.parameters), "%s 0", disk);
-	return dm_call(DM_TABLE_LOAD, 0) && dm_call(DM_DEV_SUSPEND, 0);
+	return dm_load("linear", dm_disk) && dm_call(DM_DEV_SUSPEND, 0);
 }
 
 static bool dm_stop(void)
@@ -127,10 +137,13 @@ static void drop_all(const char *memcg)
 
 FIXTURE_SETUP(stopped)
 {
+	long long large;
 	char disk[64];
 
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
+	if (variant->kib && access(THP_64K "enabled", F_OK))
+		SKIP(return, "this kernel has no folios of 64 KiB");
 	if (access("/dev/mapper/control", F_OK))
 		SKIP(return, "this kernel has no device mapper");
 	ASSERT_EQ(0, attr_write("reset", "1"));
@@ -148,12 +161,17 @@ FIXTURE_SETUP(stopped)
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 61));
 	ASSERT_EQ(0, mlock(self->r.version, NR_PAGES * sizeof(*self->r.version)));
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
+	if (variant->kib)
+		ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
+	large = file_number(THP_64K "stats/swpout");
 	self->ready = true;
 	region_write_all(&self->r);
 	/* Nothing stays in the cache. */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	drop_all(self->memcg);
+	if (variant->kib)
+		ASSERT_LT(NR_PAGES / 16 / 2, file_number(THP_64K "stats/swpout") - large);
 }
 
 FIXTURE_TEARDOWN(stopped)
@@ -224,6 +242,272 @@ TEST_F_TIMEOUT(stopped, leaves_the_mapping_to_others, TEST_SECONDS)
 	pthread_join(later, NULL);
 }
 
+/* === Others that use it meanwhile ======================================== */
+
+/* Seconds for what is not to take long, but a busy machine may be slow */
+#define PATIENCE	60
+
+static struct load {
+	char dir[256];		/* their cgroup */
+	bool stop;
+	unsigned long done[2], failed[2];
+} *load;
+
+static unsigned long value_of(unsigned long *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static void count(unsigned long *counter)
+{
+	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
+
+static bool load_stopped(void)
+{
+	return __atomic_load_n(&load->stop, __ATOMIC_RELAXED);
+}
+
+/*
+ * Copy a page to or from a pipe's end: that is an error where a process would get
+ * a signal. Return: whether it was done.
+ */
+static bool put_page(int fd, const void *page)
+{
+	return write(fd, page, page_size) == page_size;
+}
+
+static bool get_page(int fd, void *page)
+{
+	return read(fd, page, page_size) == page_size;
+}
+
+/*
+ * Use memory at random, of which nothing may be wrong. What cannot be read stays
+ * as it is, and is there when the disk is.
+ */
+static void use_memory(int id)
+{
+	unsigned char *seen, *good;
+	__u64 random = id + 1;
+	struct region r;
+	int p[2];
+
+	test_stay_resident();
+	seen = mmap(NULL, 2 * page_size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	good = seen + page_size;
+	if (seen == MAP_FAILED || pipe(p) || !memcg_enter(load->dir) ||
+	    !region_map(&r, NR_PAGES / 2, FILL_TEXT, 62 + id) ||
+	    mlock(r.version, r.nr_pages * sizeof(*r.version)))
+		_exit(2);
+	madvise(r.mem, r.nr_pages * page_size, MADV_HUGEPAGE);
+	region_write_all(&r);
+	while (!load_stopped()) {
+		unsigned long i = random_next(&random) % r.nr_pages;
+		unsigned char *page = region_page(&r, i);
+		__u32 next = (r.version[i] & ~VERSION_ZERO) + 1;
+
+		if (!put_page(p[1], page)) {
+			count(&load->failed[id]);
+			continue;
+		}
+		memset(good, 0, page_size);
+		if (!(r.version[i] & VERSION_ZERO))
+			page_fill(good, r.fill, r.seed, i, r.version[i]);
+		if (!get_page(p[0], seen) || memcmp(seen, good, page_size))
+			_exit(1);
+		count(&load->done[id]);
+		if (random & 0x10000)
+			continue;
+		page_fill(good, r.fill, r.seed, i, next);
+		if (!put_page(p[1], good))
+			_exit(2);
+		if (get_page(p[0], page)) {
+			r.version[i] = next;
+			continue;
+		}
+		/* It went out, and did not come back, before or in the middle. */
+		count(&load->failed[id]);
+		if (!get_page(p[0], seen))
+			_exit(2);
+		madvise(page, page_size, MADV_DONTNEED);
+		region_mark_zero(&r, i, 1);
+	}
+	drop_all(load->dir);
+	_exit(!!region_wrong_bytes_all(&r));
+}
+
+/* Have it swapped out all the time. */
+static void reclaim_memory(void)
+{
+	char path[300];
+
+	test_stay_resident();
+	snprintf(path, sizeof(path), "%s/memory.reclaim", load->dir);
+	while (!load_stopped()) {
+		file_write_number(path, NR_PAGES / 4 * page_size);
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+/*
+ * Two that use memory, and one that reclaims it: pids[2]. All are at work, and
+ * memory comes from the disk. They know nothing of the test's own memory @own.
+ */
+static void load_start(struct __test_metadata *_metadata, struct region *own, pid_t *pids)
+{
+	const double end = seconds_now() + PATIENCE;
+	const long long reads = stat_of("bdev_num_reads");
+	int i;
+
+	load = mmap(NULL, sizeof(*load), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+	ASSERT_NE(MAP_FAILED, load);
+	ASSERT_TRUE(memcg_create("ramzswap-load", load->dir, sizeof(load->dir)));
+	for (i = 0; i < 3; i++) {
+		pids[i] = fork();
+		ASSERT_LE(0, pids[i]);
+		if (pids[i])
+			continue;
+		region_unmap(own);
+		if (i < 2)
+			use_memory(i);
+		else
+			reclaim_memory();
+	}
+	while (value_of(&load->done[0]) < 500 || value_of(&load->done[1]) < 500 ||
+	       stat_of("bdev_num_reads") < reads + 500) {
+		ASSERT_GT(end, seconds_now());
+		usleep(20000);
+	}
+}
+
+/* Return: whether the one that was not killed gets on. */
+static bool load_goes_on(void)
+{
+	const double end = seconds_now() + PATIENCE;
+	unsigned long done = value_of(&load->done[0]);
+
+	while (value_of(&load->done[0]) < done + 500) {
+		if (seconds_now() > end)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
+/*
+ * Kill the second. The one that reclaims may wait for writeback, and cannot be
+ * killed then: without CONFIG_CGROUP_WRITEBACK reclaim does so for any disk.
+ * Return: whether it is gone, though the disk is not there.
+ */
+static bool load_kill(pid_t *pids)
+{
+	const double end = seconds_now() + PATIENCE / 2;
+	int status;
+
+	kill(pids[1], SIGKILL);
+	while (seconds_now() < end) {
+		if (waitpid(pids[1], &status, WNOHANG) == pids[1])
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/* Return: 0 if the one that is left found nothing wrong. */
+static int load_end(pid_t *pids)
+{
+	int status;
+
+	__atomic_store_n(&load->stop, true, __ATOMIC_RELAXED);
+	/* Not collected above, if it could not be killed */
+	waitpid(pids[1], &status, 0);
+	waitpid(pids[2], &status, 0);
+	status = child_status(pids[0]);
+	memcg_remove(load->dir);
+	munmap(load, sizeof(*load));
+	return status;
+}
+
+TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
+{
+	unsigned long done;
+	pid_t pids[3];
+	int status;
+
+	load_start(_metadata, &self->r, pids);
+	ASSERT_TRUE(dm_stop());
+	usleep(500000);
+	done = value_of(&load->done[0]);
+	EXPECT_TRUE(load_kill(pids));
+	/* It does wait for the disk. */
+	usleep(500000);
+	EXPECT_EQ(done, value_of(&load->done[0]));
+	ASSERT_TRUE(dm_go_on());
+	EXPECT_TRUE(load_goes_on());
+	EXPECT_EQ(0, value_of(&load->failed[0]));
+	status = load_end(pids);
+	EXPECT_EQ(0, status);
+}
+
+/* Pulled, and plugged in again: meanwhile it fails whatever is asked of it. */
+static bool dm_replace(const char *target, const char *parameters)
+{
+	return dm_load(target, parameters) &&
+	       dm_call(DM_DEV_SUSPEND, DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
+}
+
+static bool backing_gets(const char *state)
+{
+	const double end = seconds_now() + PATIENCE + 60;
+	char value[32] = "";
+
+	while (!file_read(DEVICE_SYSFS "backing_state", value, sizeof(value)) ||
+	       strncmp(value, state, strlen(state))) {
+		if (seconds_now() > end)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
+TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS)
+{
+	const double end = seconds_now() + 4 * PATIENCE;
+	long long failed;
+	pid_t pids[3];
+	int status;
+
+	load_start(_metadata, &self->r, pids);
+	EXPECT_EQ(0, value_of(&load->failed[0]));
+	ASSERT_TRUE(dm_replace("error", ""));
+	EXPECT_TRUE(backing_gets("stopped"));
+	EXPECT_LT(0, stat_of("failed_writes"));
+	/* What is on it only cannot be read; the rest is right. */
+	EXPECT_LT((long)NR_PAGES / 2, region_unreadable(&self->r, NULL));
+	while (!value_of(&load->failed[0]) && seconds_now() < end)
+		usleep(20000);
+	EXPECT_LT(0, value_of(&load->failed[0]));
+	EXPECT_TRUE(load_kill(pids));
+	ASSERT_TRUE(dm_replace("linear", dm_disk));
+
+	EXPECT_TRUE(backing_gets("running"));
+	EXPECT_TRUE(load_goes_on());
+	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+	/* What could not be read is still in the swap cache. */
+	drop_all(self->memcg);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	failed = stat_of("failed_writes");
+	status = load_end(pids);
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(failed, stat_of("failed_writes"));
+}
+
+/* === Pressure ============================================================= */
+
 /* Microseconds for which somebody in the cgroup waited for memory */
 static long long waited_us(const char *memcg)
 {
@@ -288,6 +572,67 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 	pthread_join(later, NULL);
 	EXPECT_LT(restored, memcg_stat(self->memcg, "workingset_restore_anon"));
 	EXPECT_LT((long long)(AT_ONCE * 1000000), waited_us(self->memcg) - before);
+}
+
+/* === Detached ============================================================ */
+
+/* It has failed, is being tried, and does not even answer any more. */
+TEST(is_detached_by_who_can_be_killed)
+{
+	const double end = seconds_now() + PATIENCE;
+	char disk[64], path[64];
+	struct region r;
+	double start;
+	int status, fd;
+	pid_t pid;
+
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (access("/dev/mapper/control", F_OK))
+		SKIP(return, "this kernel has no device mapper");
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	if (!other_swap_off() || !other_swap_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
+		SKIP(other_swap_on(); return, "no swap disk to borrow");
+	ASSERT_TRUE(dm_create(disk, path));
+	ASSERT_EQ(0, attr_write("backing_dev", path));
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 64));
+	ASSERT_TRUE(dm_replace("error", ""));
+	do {
+		region_write_all(&r);
+		madvise(r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		ASSERT_GT(end, seconds_now());
+	} while (stat_of("backing_stopped") != 1);
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	region_unmap(&r);
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	ASSERT_TRUE(dm_stop());
+	/* It is tried 1, 3, 7 and 15 seconds after it has stopped. */
+	usleep(5000000);
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		_exit(attr_write("reset", "1"));
+	usleep(500000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	start = seconds_now();
+	kill(pid, SIGKILL);
+	while (!waitpid(pid, &status, WNOHANG) && seconds_now() - start < STALL_SECONDS)
+		usleep(10000);
+	EXPECT_GT(AT_ONCE, seconds_now() - start);
+	/* It was reset, and gives the disk back when that can be. */
+	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
+	EXPECT_GT(0, open(path, O_RDONLY | O_EXCL));
+	ASSERT_TRUE(dm_replace("linear", dm_disk));
+	while ((fd = open(path, O_RDONLY | O_EXCL)) < 0 && seconds_now() < start + PATIENCE)
+		usleep(20000);
+	EXPECT_LE(0, fd);
+	close(fd);
+	EXPECT_TRUE(dm_call(DM_DEV_REMOVE, 0));
+	zswap_defaults();
+	other_swap_on();
 }
 
 int main(int argc, char **argv)
