@@ -31,9 +31,9 @@
  * retired: nobody uses it until the backing device is detached.  Any other
  * failure is the device's and retires nothing: the folio stays in memory, dirty.
  * Failures in a row stop the device: %FAILURES_TO_STOP if no other write is under
- * way, or else %FAILURES_AT_ONCE.  It then has no room, and the worker writes
- * zeros to a free block from time to time; when that succeeds, the device goes
- * on.  Reads still go to a stopped device.
+ * way or that lasts for %FAILING_TO_STOP, or else %FAILURES_AT_ONCE.  It then has
+ * no room, and the worker writes zeros to a free block from time to time; when
+ * that succeeds, the device goes on.  Reads still go to a stopped device.
  *
  * Block 0 is not used.  It says "none" in the table, and on the device it keeps
  * what tells others what the device is for.
@@ -84,9 +84,11 @@
  * Failed writes without a good one between them that stop the device.  A write
  * that is refused at once fails before those that were submitted earlier, and may
  * be in a plug, have had a chance to succeed.  So wait for these, unless more
- * fail than plugs hold.
+ * fail than plugs hold, or for longer than a plug lasts: of a device that times
+ * out, something is always under way.
  */
 #define FAILURES_TO_STOP	8
+#define FAILING_TO_STOP		(10 * HZ)
 #define FAILURES_AT_ONCE	128
 
 /* How long until a stopped device is tried again, at first and at most */
@@ -146,6 +148,7 @@ struct ramzswap_extent {
  * @nr_chunks_used: chunks that have a block
  * @to_retry: what is for @retry_work
  * @failures: failed writes since the last good one; set to 0 without @lock
+ * @failing_since: when the first of them failed, in jiffies
  * @stopped: nothing is written but by @probe_work
  * @nr_stops: how often that was so
  * @resumed: when it last was so no more, in jiffies
@@ -185,6 +188,7 @@ struct ramzswap_backing {
 	unsigned long nr_chunks_used;
 	struct bio_list to_retry;
 	unsigned int failures;
+	unsigned long failing_since;
 	bool stopped;
 	unsigned long nr_stops;
 	unsigned long resumed;
@@ -698,9 +702,12 @@ static bool stop_device(struct ramzswap_backing *b)
 	/* A good write may set it to 0 meanwhile, which is as good. */
 	failures = READ_ONCE(b->failures) + 1;
 	WRITE_ONCE(b->failures, failures);
+	if (failures == 1)
+		b->failing_since = jiffies;
 	if (b->stopped || failures < FAILURES_TO_STOP)
 		return false;
-	if (failures < FAILURES_AT_ONCE && atomic_read(&b->in_flight))
+	if (failures < FAILURES_AT_ONCE && atomic_read(&b->in_flight) &&
+	    time_before(jiffies, b->failing_since + FAILING_TO_STOP))
 		return false;
 	/* So soon again? */
 	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))

@@ -535,17 +535,19 @@ static bool make_active(struct region *r)
 	return ok;
 }
 
+#define NR_WAITING	8
+
 /*
  * As on any swap disk, this is of pages that were in use before they were
  * reclaimed, and are wanted again soon: the kernel knows them as its workingset.
  */
 TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 {
+	pthread_t later, waiting[NR_WAITING];
 	long long before, restored;
 	unsigned long page;
 	char path[300];
-	pthread_t later;
-	int i;
+	int i, nr = 0;
 
 	if (waited_us(self->memcg) < 0)
 		SKIP(return, "this kernel does not know the pressure of a cgroup");
@@ -558,54 +560,117 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 		file_write_number(path, NR_PAGES * page_size / 8);
 		usleep(100000);
 	}
-	/* Not one of the first, a few of which were not active. */
-	for (page = 0, i = 0; page < NR_PAGES; page++)
-		if (pages_swapped(region_page(&self->r, page), 1) && ++i == NR_PAGES / 32)
-			break;
-	ASSERT_GT(NR_PAGES, page);
-
 	restored = memcg_stat(self->memcg, "workingset_restore_anon");
 	before = waited_us(self->memcg);
 	ASSERT_TRUE(dm_stop());
 	ASSERT_EQ(0, pthread_create(&later, NULL, go_on_later, NULL));
-	touch(region_page(&self->r, page));
+	/* Some of the first ones were not active, so take several, far from each other. */
+	for (page = 0, i = 0; page < NR_PAGES && nr < NR_WAITING; page++) {
+		if (!pages_swapped(region_page(&self->r, page), 1) || ++i % (NR_PAGES / 16 / NR_WAITING))
+			continue;
+		ASSERT_EQ(0, pthread_create(&waiting[nr++], NULL, touch,
+					    region_page(&self->r, page)));
+	}
+	EXPECT_EQ(NR_WAITING, nr);
+	while (nr)
+		pthread_join(waiting[--nr], NULL);
 	pthread_join(later, NULL);
 	EXPECT_LT(restored, memcg_stat(self->memcg, "workingset_restore_anon"));
 	EXPECT_LT((long long)(AT_ONCE * 1000000), waited_us(self->memcg) - before);
 }
 
-/* === Detached ============================================================ */
+/* === Failing ============================================================= */
 
-/* It has failed, is being tried, and does not even answer any more. */
-TEST(is_detached_by_who_can_be_killed)
-{
-	const double end = seconds_now() + PATIENCE;
-	char disk[64], path[64];
+/* A device with all that it has on a disk that can be stopped */
+FIXTURE(failing) {
 	struct region r;
-	double start;
-	int status, fd;
-	pid_t pid;
+	char path[64];
+	bool ready;
+};
+
+FIXTURE_SETUP(failing)
+{
+	char disk[64];
 
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
 	if (access("/dev/mapper/control", F_OK))
 		SKIP(return, "this kernel has no device mapper");
 	ASSERT_EQ(0, attr_write("reset", "1"));
+	thp_only_size(0);
+	test_stay_resident();
 	if (!other_swap_off() || !other_swap_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
-	ASSERT_TRUE(dm_create(disk, path));
-	ASSERT_EQ(0, attr_write("backing_dev", path));
+	ASSERT_TRUE(dm_create(disk, self->path));
+	ASSERT_EQ(0, attr_write("backing_dev", self->path));
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
-	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 64));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 65));
+	ASSERT_EQ(0, mlock(self->r.version, NR_PAGES * sizeof(*self->r.version)));
+	region_write_all(&self->r);
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(failing)
+{
+	if (!self->ready)
+		return;
+	dm_go_on();
+	swapoff(DEVICE_PATH);
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	EXPECT_TRUE(dm_call(DM_DEV_REMOVE, 0));
+	zswap_defaults();
+	other_swap_on();
+}
+
+/* A write hangs, and all others fail, but not many. */
+TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
+{
+	const double start = seconds_now();
+	const unsigned long nr = 5;
+	unsigned long page = 0;
+	char rules[128];
+
+	snprintf(rules, sizeof(rules), "/sys/kernel/debug/block/%s/error_injection",
+		 self->path + strlen("/dev/"));
+	if (access(rules, F_OK))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	ASSERT_TRUE(dm_stop());
+	madvise(self->r.mem, nr * page_size, MADV_PAGEOUT);
+	ASSERT_TRUE(file_write(rules, "add,op=WRITE,status=TIMEOUT"));
+	while (!stat_of("backing_stopped") && seconds_now() < start + PATIENCE) {
+		page += nr;
+		madvise(region_page(&self->r, page), nr * page_size, MADV_PAGEOUT);
+		usleep(1000000);
+	}
+	TH_LOG("%lld writes failed in %d s", stat_of("failed_writes"),
+	       (int)(seconds_now() - start));
+	EXPECT_EQ(1, stat_of("backing_stopped"));
+	EXPECT_GT(128, stat_of("failed_writes"));
+	EXPECT_LT(8, seconds_now() - start);
+	ASSERT_TRUE(file_write(rules, "removeall"));
+	ASSERT_TRUE(dm_go_on());
+	EXPECT_TRUE(backing_gets("running"));
+	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* It has failed, is being tried, and does not even answer any more. */
+TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
+{
+	const double end = seconds_now() + PATIENCE;
+	double start;
+	int status, fd;
+	pid_t pid;
+
 	ASSERT_TRUE(dm_replace("error", ""));
 	do {
-		region_write_all(&r);
-		madvise(r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		region_write_all(&self->r);
+		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
 		ASSERT_GT(end, seconds_now());
 	} while (stat_of("backing_stopped") != 1);
-	EXPECT_EQ(0, region_wrong_bytes_all(&r));
-	region_unmap(&r);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	region_unmap(&self->r);
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	ASSERT_TRUE(dm_stop());
 	/* It is tried 1, 3, 7 and 15 seconds after it has stopped. */
@@ -624,15 +689,13 @@ TEST(is_detached_by_who_can_be_killed)
 	EXPECT_GT(AT_ONCE, seconds_now() - start);
 	/* It was reset, and gives the disk back when that can be. */
 	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
-	EXPECT_GT(0, open(path, O_RDONLY | O_EXCL));
+	EXPECT_GT(0, open(self->path, O_RDONLY | O_EXCL));
 	ASSERT_TRUE(dm_replace("linear", dm_disk));
-	while ((fd = open(path, O_RDONLY | O_EXCL)) < 0 && seconds_now() < start + PATIENCE)
+	while ((fd = open(self->path, O_RDONLY | O_EXCL)) < 0 &&
+	       seconds_now() < start + PATIENCE)
 		usleep(20000);
 	EXPECT_LE(0, fd);
 	close(fd);
-	EXPECT_TRUE(dm_call(DM_DEV_REMOVE, 0));
-	zswap_defaults();
-	other_swap_on();
 }
 
 int main(int argc, char **argv)
