@@ -79,14 +79,27 @@ static unsigned long read_number(const char *path)
 	return value;
 }
 
+static unsigned long ratio(void)
+{
+	return getenv("RATIO") ? strtoul(getenv("RATIO"), NULL, 0) : RATIO_DEFAULT;
+}
+
+/*
+ * Give a cgroup memory for @resident MiB of @mib, and for all of them as they are
+ * compressed: these count as its memory as well.
+ */
+static void set_max(const struct worker *w, unsigned long mib, unsigned long resident)
+{
+	set_mib(w, "memory.max", resident + mib * ratio() / 100 + 1);
+}
+
 /* How many MiB of pages the pool has room for */
 static unsigned long cache_mib(void)
 {
-	unsigned long ratio = getenv("RATIO") ? strtoul(getenv("RATIO"), NULL, 0) : RATIO_DEFAULT;
 	unsigned long percent = read_number("/sys/module/zswap/parameters/max_pool_percent");
 	unsigned long total = sysconf(_SC_PHYS_PAGES) / PAGES_PER_MIB;
 
-	return total * percent / 100 * 100 / ratio;
+	return total * percent / 100 * 100 / ratio();
 }
 
 static long major_faults(void)
@@ -219,18 +232,18 @@ static void report_use(long faults, struct disk before, struct disk after)
 static void idle(unsigned long cache)
 {
 	struct worker a = start("a"), b = start("b");
-	unsigned long hot = cache / 2;
+	unsigned long hot = cache;
 	struct disk before;
 	long faults;
 
 	tell(&a, FILL, cache * 8 / 10);
 	set_mib(&a, "memory.reclaim", cache * 8 / 10);
-	set_mib(&b, "memory.max", hot / 4);
+	set_max(&b, hot, hot / 4);
 	tell(&b, FILL, hot);
 	/* Until things are where they stay */
-	tell(&b, WRITE, hot * PAGES_PER_MIB * 2);
+	tell(&b, WRITE, hot * PAGES_PER_MIB);
 	before = disk_read();
-	faults = tell(&b, WRITE, hot * PAGES_PER_MIB * 4);
+	faults = tell(&b, WRITE, hot * PAGES_PER_MIB);
 	report_use(faults, before, disk_read());
 	stop(&b);
 	stop(&a);
@@ -251,13 +264,13 @@ static void many(unsigned long cache)
 
 		snprintf(name, sizeof(name), "m%d", i);
 		w[i] = start(name);
-		set_mib(&w[i], "memory.max", each / 4 + 1);
+		set_max(&w[i], each, each / 4);
 		tell(&w[i], FILL, each);
 	}
-	for (round = 0; round < 16; round++)
+	for (round = 0; round < 8; round++)
 		for (i = 0; i < NR_MANY; i++) {
 			before = disk_read();
-			if (round < 8 || i >= NR_MANY / 4) {
+			if (round < 4 || i >= NR_MANY / 4) {
 				tell(&w[i], WRITE, pages / (i + 1));
 				continue;
 			}
@@ -280,13 +293,13 @@ static void fourth(unsigned long cache)
 	long faults = 0;
 	int round;
 
-	set_mib(&a, "memory.max", cache / 8);
-	set_mib(&b, "memory.max", cache / 8);
+	set_max(&a, cache, cache / 16);
+	set_max(&b, cache, cache / 8);
 	tell(&a, FILL, cache * 3 / 2);
-	for (round = 0; round < 8; round++) {
+	for (round = 0; round < 6; round++) {
 		tell(&b, FILL, cache / 4);
 		before = disk_read();
-		if (round < 4) {
+		if (round < 3) {
 			tell(&a, EVERY_FOURTH, 1);
 			continue;
 		}
@@ -306,11 +319,11 @@ static void read_mostly(unsigned long cache)
 	struct disk before, after;
 	long faults;
 
-	set_mib(&a, "memory.max", size / 8);
+	set_max(&a, size, size / 8);
 	tell(&a, FILL, size);
 	tell(&a, TOUCH, size * PAGES_PER_MIB);
 	before = disk_read();
-	faults = tell(&a, TOUCH, size * PAGES_PER_MIB * 2);
+	faults = tell(&a, TOUCH, size * PAGES_PER_MIB);
 	after = disk_read();
 	report_use(faults, before, after);
 	report("disk_out_reading", after.out - before.out);

@@ -18,6 +18,57 @@
 /* Before all other swap devices */
 #define SWAP_FIRST	(SWAP_FLAG_PREFER | SWAP_FLAG_PRIO_MASK)
 
+#define ZSWAP		"/sys/module/zswap/parameters/"
+
+static inline void write_string(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		err(KSFT_FAIL, "%s", path);
+	close(fd);
+}
+
+/* Skip the test unless it may change zswap.  @percent: gets max_pool_percent. */
+static inline void need_zswap(char *percent, size_t size)
+{
+	char enabled = 0;
+	int fd;
+
+	if (geteuid())
+		ksft_exit_skip("needs root\n");
+	fd = open(ZSWAP "enabled", O_RDONLY);
+	if (fd < 0)
+		ksft_exit_skip("no zswap\n");
+	if (read(fd, &enabled, 1) != 1 || enabled != 'Y')
+		ksft_exit_skip("zswap is not enabled\n");
+	close(fd);
+	fd = open(ZSWAP "max_pool_percent", O_RDONLY);
+	if (fd < 0 || read(fd, percent, size - 1) < 1)
+		err(KSFT_FAIL, "max_pool_percent");
+	close(fd);
+}
+
+static inline unsigned long vm_event(const char *name)
+{
+	FILE *file = fopen("/proc/vmstat", "r");
+	char line[128], key[64];
+	unsigned long value, number = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%63s %lu", key, &value) == 2 && !strcmp(key, name))
+			number = value;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+static inline void page_out(char *p, size_t size)
+{
+	if (madvise(p, size, MADV_PAGEOUT))
+		err(KSFT_FAIL, "MADV_PAGEOUT");
+}
+
 /* Write the header that makes a file or device of @nr_pages a swap area. */
 static inline void make_swap(int fd, unsigned int nr_pages)
 {

@@ -44,6 +44,16 @@ static long get(const char *format, const char *path)
 	return value;
 }
 
+static bool zswap_is_enabled(void)
+{
+	FILE *enabled = fopen("/sys/module/zswap/parameters/enabled", "r");
+	int value = enabled ? fgetc(enabled) : 'N';
+
+	if (enabled)
+		fclose(enabled);
+	return value != 'N';
+}
+
 static void clean_up(void)
 {
 	char path[64];
@@ -132,6 +142,8 @@ int main(void)
 	page_size = getpagesize();
 	if (geteuid())
 		ksft_exit_skip("needs root\n");
+	if (zswap_is_enabled())
+		ksft_exit_skip("no large folios are swapped in where zswap is enabled\n");
 	zram = get("%ld", "/sys/class/zram-control/hot_add");
 	if (zram < 0)
 		ksft_exit_skip("no zram\n");

@@ -7,14 +7,12 @@
  * its slot; writeback must not bring back what zswap had of it.
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "swap_util.h"
 
-#define ZSWAP		"/sys/module/zswap/parameters/"
 #define NR_PAGES	256
 #define NR_OTHERS	16
 #define ROUNDS		20
@@ -38,78 +36,38 @@ static void fill(char *p, size_t size)
 		p[i] = i % 2 ? 'A' : 'a' + rand() % 16;
 }
 
-static void page_out(char *p, size_t size)
-{
-	if (madvise(p, size, MADV_PAGEOUT))
-		err(KSFT_FAIL, "MADV_PAGEOUT");
-}
-
-static void set(const char *parameter, const char *value)
-{
-	int fd = open(parameter, O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err(KSFT_FAIL, "%s", parameter);
-	close(fd);
-}
-
-static unsigned long written_back(void)
-{
-	FILE *file = fopen("/proc/vmstat", "r");
-	unsigned long number = 0;
-	char line[128];
-
-	while (file && fgets(line, sizeof(line), file))
-		if (sscanf(line, "zswpwb %lu", &number) == 1)
-			break;
-	if (file)
-		fclose(file);
-	return number;
-}
-
 /*
  * zswap that may have no memory writes all to the disk once it refuses a page.
  * Of @others, all but the last are stored before that, to see that it does.
  */
 static void write_back(char *others, const char *percent)
 {
-	unsigned long last = written_back(), now;
+	unsigned long last = vm_event("zswpwb"), now;
 	int quiet = 0;
 
 	fill(others, NR_OTHERS * page_size);
 	page_out(others, (NR_OTHERS - 1) * page_size);
-	set(ZSWAP "max_pool_percent", "0");
+	write_string(ZSWAP "max_pool_percent", "0");
 	page_out(others + (NR_OTHERS - 1) * page_size, page_size);
 	for (int i = 0; i < 50 && quiet < 3; i++) {
 		usleep(100000);
-		now = written_back();
+		now = vm_event("zswpwb");
 		quiet = now == last ? quiet + 1 : 0;
 		last = now;
 	}
-	set(ZSWAP "max_pool_percent", percent);
+	write_string(ZSWAP "max_pool_percent", percent);
 }
 
 int main(void)
 {
-	char path[32], percent[16] = "", enabled = 0, *others;
+	char path[32], percent[16] = "", *others;
 	unsigned long bad = 0, nr_written;
 	pthread_t reader;
 	int fd, round;
 
 	ksft_print_header();
 	ksft_set_plan(1);
-	if (geteuid())
-		ksft_exit_skip("needs root\n");
-	fd = open(ZSWAP "enabled", O_RDONLY);
-	if (fd < 0)
-		ksft_exit_skip("no zswap\n");
-	if (read(fd, &enabled, 1) != 1 || enabled != 'Y')
-		ksft_exit_skip("zswap is not enabled\n");
-	close(fd);
-	fd = open(ZSWAP "max_pool_percent", O_RDONLY);
-	if (fd < 0 || read(fd, percent, sizeof(percent) - 1) < 1)
-		err(KSFT_FAIL, "max_pool_percent");
-	close(fd);
+	need_zswap(percent, sizeof(percent));
 	fd = make_swap_disk(64 << 20, path, sizeof(path));
 	if (fd < 0)
 		ksft_exit_skip("no loop device\n");
@@ -124,7 +82,7 @@ int main(void)
 		err(KSFT_FAIL, "mmap");
 	madvise(pages, (NR_PAGES + NR_OTHERS) * page_size, MADV_NOHUGEPAGE);
 	others = pages + NR_PAGES * page_size;
-	nr_written = written_back();
+	nr_written = vm_event("zswpwb");
 
 	for (round = 0; round < ROUNDS && !bad; round++) {
 		fill(pages, NR_PAGES * page_size);
@@ -142,7 +100,7 @@ int main(void)
 		for (int i = 0; i < NR_PAGES; i++)
 			bad += pages[i * page_size] != 0;
 	}
-	nr_written = written_back() - nr_written;
+	nr_written = vm_event("zswpwb") - nr_written;
 	ksft_print_msg("%lu of %d pages of round %d are not zero; %lu pages were written back\n",
 		       bad, NR_PAGES, round, nr_written);
 	ksft_test_result(!bad && nr_written, "zero pages stay zero when zswap writes back\n");

@@ -49,6 +49,22 @@ static bool memcg_set(const char *dir, const char *file, const char *value)
 	return file_write(path, value);
 }
 
+static long long memcg_event(const char *dir, const char *name)
+{
+	long long value = -1, v;
+	char path[300], key[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/memory.events", dir);
+	f = fopen(path, "r");
+	while (f && fscanf(f, "%63s %lld", key, &v) == 2)
+		if (!strcmp(key, name))
+			value = v;
+	if (f)
+		fclose(f);
+	return value;
+}
+
 /* Take out of the swap cache what was written. */
 static void reclaim_all(const char *dir)
 {
@@ -282,6 +298,51 @@ TEST_F_TIMEOUT(cgroups, share_the_limit_of_the_one_above, TEST_SECONDS)
 	memcg_remove(a);
 	memcg_remove(b);
 	memcg_set(self->a, "cgroup.subtree_control", "-memory");
+}
+
+/*
+ * A cgroup whose pages, compressed, are more than its memory uses them again and
+ * again.  What does not fit goes to the disk, and nobody is killed.
+ */
+static void more_than_its_memory(struct __test_metadata *_metadata, const char *dir)
+{
+	const unsigned long bytes = 96 * MIB;
+	long long written = vm_event("zswpwb");
+	int round, status;
+	struct region r;
+	pid_t pid;
+
+	ASSERT_TRUE(memcg_set(dir, "memory.max", "12M"));
+	pid = fork();
+	if (!pid) {
+		bool good = memcg_enter(dir) &&
+			    region_map(&r, PAGES(bytes), FILL_TEXT, 76);
+
+		for (round = 0; good && round < 2; round++) {
+			region_write_all(&r);
+			good = !region_wrong_bytes_all(&r);
+		}
+		_exit(!good);
+	}
+	status = child_status(pid);
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, memcg_event(dir, "oom_kill"));
+	written = vm_event("zswpwb") - written;
+	TH_LOG("%lld pages written back; out of memory %lld times",
+	       written, memcg_event(dir, "oom"));
+	EXPECT_LT(0, written);
+}
+
+TEST_F_TIMEOUT(cgroups, may_fill_their_memory_with_compressed_pages_on_a_device, TEST_SECONDS)
+{
+	device_with_disk(_metadata, self->disk, "0");
+	more_than_its_memory(_metadata, self->a);
+}
+
+TEST_F_TIMEOUT(cgroups, may_fill_their_memory_with_compressed_pages_on_a_disk, TEST_SECONDS)
+{
+	ASSERT_TRUE(swap_enable(self->disk, DEVICE_PRIO));
+	more_than_its_memory(_metadata, self->a);
 }
 
 /* === Devices ============================================================= */

@@ -535,6 +535,19 @@ static bool make_active(struct region *r)
 	return ok;
 }
 
+/* How many pages are not in memory, nor in the swap cache? */
+static unsigned long pages_gone(const void *mem, unsigned long nr)
+{
+	static unsigned char in_memory[16 * MIB / 4096];
+	unsigned long i, gone = 0;
+
+	if (mincore((void *)mem, nr * page_size, in_memory))
+		return 0;
+	for (i = 0; i < nr; i++)
+		gone += !(in_memory[i] & 1);
+	return gone;
+}
+
 #define NR_WAITING	8
 
 /*
@@ -556,7 +569,7 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 	ASSERT_TRUE(make_active(&self->r));
 	snprintf(path, sizeof(path), "%s/memory.reclaim", self->memcg);
 	/* How many are active is known to reclaim every other second only. */
-	for (i = 0; i < 50 && pages_swapped(self->r.mem, NR_PAGES) < NR_PAGES / 16; i++) {
+	for (i = 0; i < 50 && pages_gone(self->r.mem, NR_PAGES) < NR_PAGES / 16; i++) {
 		file_write_number(path, NR_PAGES * page_size / 8);
 		usleep(100000);
 	}
@@ -566,7 +579,8 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 	ASSERT_EQ(0, pthread_create(&later, NULL, go_on_later, NULL));
 	/* Some of the first ones were not active, so take several, far from each other. */
 	for (page = 0, i = 0; page < NR_PAGES && nr < NR_WAITING; page++) {
-		if (!pages_swapped(region_page(&self->r, page), 1) || ++i % (NR_PAGES / 16 / NR_WAITING))
+		if (!pages_gone(region_page(&self->r, page), 1) ||
+		    ++i % (NR_PAGES / 16 / NR_WAITING))
 			continue;
 		ASSERT_EQ(0, pthread_create(&waiting[nr++], NULL, touch,
 					    region_page(&self->r, page)));
