@@ -88,6 +88,17 @@ kernel_doc() {
 	[ ${#sources[@]} = 0 ] || python3 scripts/kernel-doc -none -Wall -Werror "${sources[@]}"
 }
 
+# The tool of the series on files made for it, with the compiler's checks on; and its manual.
+ramzswapstat() {
+	gcc -g -Wall -Wextra -Werror -fsanitize=address,undefined -I "$TREE/tools/include" \
+		-o "$WORK/ramzswapstat" "$TREE/tools/mm/ramzswapstat.c"
+	RAMZSWAPSTAT=$WORK/ramzswapstat sh "$TREE/tools/testing/selftests/ramzswap/ramzswapstat.sh" >"$WORK/tap" || {
+		grep -A 20 '^not ok' "$WORK/tap"
+		return 1
+	}
+	mandoc -T lint -W style "$TREE/tools/mm/ramzswapstat.8"
+}
+
 shell_scripts() {
 	git ls-files -co --exclude-standard | while IFS= read -r file; do
 		[ -f "$file" ] || continue
@@ -131,6 +142,7 @@ for patch in "${patches[@]}"; do
 	result "From and Signed-off-by: $name" signed_off "$patch"
 done
 result "kernel-doc of the added files" kernel_doc
+[ ! -e "$TREE/tools/mm/ramzswapstat.c" ] || result "ramzswapstat, and its manual" ramzswapstat
 say "checking scripts and files"
 result "shellcheck" shellcheck_all
 result "no file names a mirror" no_mirror

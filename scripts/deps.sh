@@ -19,7 +19,7 @@ for name in "$@"; do
 	cross-s390x) packages+=(gcc-s390x-linux-gnu) ;;
 	cross-ppc64le) packages+=(gcc-powerpc64le-linux-gnu) ;;
 	clang) packages+=(clang-19 lld-19 llvm-19) ;;
-	check) packages+=(git perl python3 python3-git python3-ply shellcheck) ;;
+	check) packages+=(gcc git libc6-dev mandoc perl python3 python3-git python3-ply shellcheck) ;;
 	*) packages+=("$name") ;;
 	esac
 done

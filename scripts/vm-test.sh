@@ -56,15 +56,17 @@ arguments() {
 # PROGRAMs only these. add_target TARGET [PROGRAM]...
 add_target() {
 	local target=$1 dir=$jobs/$1 programs=("${@:2}") program
+	local goals=("${programs[@]/#/$dir/}")
 	local make=(make -s -C "$selftests/$1" OUTPUT="$dir" LDFLAGS=-static)
 
 	mkdir -p "$dir"
-	"${make[@]}" "${programs[@]/#/$dir/}" >"$LOGS/$name.build.log" 2>&1 || {
+	# A script tests the program of its name.
+	"${make[@]}" "${goals[@]%.sh}" >"$LOGS/$name.build.log" 2>&1 || {
 		cat "$LOGS/$name.build.log" >&2
 		die "the selftests in $selftests/$target do not compile"
 	}
+	find "$selftests/$target" -maxdepth 1 -name '*.sh' -exec cp -t "$dir" {} +
 	if [ ${#programs[@]} = 0 ]; then
-		find "$selftests/$target" -maxdepth 1 -name '*.sh' -exec cp -t "$dir" {} +
 		mapfile -t programs < <("${make[@]}" COLLECTION=x emit_tests | sed -n 's/^x://p')
 		[ ${#programs[@]} -gt 0 ] || die "$selftests/$target has no tests"
 		[ "$part" != --quick ] || mapfile -t programs < <(printf '%s\n' "${programs[@]}" |
