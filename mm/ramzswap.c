@@ -928,7 +928,91 @@ static struct attribute *ramzswap_attrs[] = {
 	&dev_attr_reset.attr,
 	NULL,
 };
-ATTRIBUTE_GROUPS(ramzswap);
+
+static const struct attribute_group ramzswap_group = {
+	.attrs = ramzswap_attrs,
+};
+
+/*
+ * What a monitor asks for every second, so it is found out without a walk.  Names
+ * and meanings are those of debugfs, but for mem_used and pages_incompressible.
+ */
+#define RAMZSWAP_STAT_ATTR(name, value)						\
+static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
+			   char *buf)						\
+{										\
+	return sysfs_emit(buf, "%llu\n", (u64)(value));				\
+}										\
+static DEVICE_ATTR_RO(name)
+
+static u64 stat_sum(struct device *dev, enum ramzswap_counter counter)
+{
+	return ramzswap_sum(dev_to_ramzswap(dev)->share.counters, counter);
+}
+
+static u64 stat_mem_used(struct device *dev)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+
+	guard(mutex)(&rz->lock);
+	return ramzswap_mem_used(rz);
+}
+
+static struct ramzswap_backing_usage stat_backing(struct device *dev)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+	struct ramzswap_backing_usage usage;
+
+	guard(mutex)(&rz->lock);
+	ramzswap_backing_get_usage(rz->backing, &usage);
+	return usage;
+}
+
+RAMZSWAP_STAT_ATTR(orig_data_size, stat_sum(dev, RAMZSWAP_STORED) << PAGE_SHIFT);
+RAMZSWAP_STAT_ATTR(compr_data_size, stat_sum(dev, RAMZSWAP_COMPR_BYTES));
+RAMZSWAP_STAT_ATTR(mem_used, stat_mem_used(dev));
+RAMZSWAP_STAT_ATTR(pages_incompressible, stat_sum(dev, RAMZSWAP_INCOMPRESSIBLE));
+RAMZSWAP_STAT_ATTR(num_reads, stat_sum(dev, RAMZSWAP_NUM_READS));
+RAMZSWAP_STAT_ATTR(num_writes, stat_sum(dev, RAMZSWAP_NUM_WRITES));
+RAMZSWAP_STAT_ATTR(failed_reads, stat_sum(dev, RAMZSWAP_FAILED_READS));
+RAMZSWAP_STAT_ATTR(failed_writes, stat_sum(dev, RAMZSWAP_FAILED_WRITES));
+RAMZSWAP_STAT_ATTR(invalid_io, atomic_long_read(&dev_to_ramzswap(dev)->invalid_io));
+RAMZSWAP_STAT_ATTR(bdev_num_reads, stat_backing(dev).reads);
+RAMZSWAP_STAT_ATTR(bdev_num_writes, stat_backing(dev).writes);
+RAMZSWAP_STAT_ATTR(backing_blocks_total, stat_backing(dev).total);
+RAMZSWAP_STAT_ATTR(backing_blocks_used, stat_backing(dev).used);
+RAMZSWAP_STAT_ATTR(backing_blocks_bad, stat_backing(dev).bad);
+RAMZSWAP_STAT_ATTR(backing_stops, stat_backing(dev).stops);
+
+static struct attribute *ramzswap_stats_attrs[] = {
+	&dev_attr_orig_data_size.attr,
+	&dev_attr_compr_data_size.attr,
+	&dev_attr_mem_used.attr,
+	&dev_attr_pages_incompressible.attr,
+	&dev_attr_num_reads.attr,
+	&dev_attr_num_writes.attr,
+	&dev_attr_failed_reads.attr,
+	&dev_attr_failed_writes.attr,
+	&dev_attr_invalid_io.attr,
+	&dev_attr_bdev_num_reads.attr,
+	&dev_attr_bdev_num_writes.attr,
+	&dev_attr_backing_blocks_total.attr,
+	&dev_attr_backing_blocks_used.attr,
+	&dev_attr_backing_blocks_bad.attr,
+	&dev_attr_backing_stops.attr,
+	NULL,
+};
+
+static const struct attribute_group ramzswap_stats_group = {
+	.name = "stats",
+	.attrs = ramzswap_stats_attrs,
+};
+
+static const struct attribute_group *ramzswap_groups[] = {
+	&ramzswap_group,
+	&ramzswap_stats_group,
+	NULL,
+};
 
 /* === Start =============================================================== */
 

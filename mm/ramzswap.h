@@ -230,6 +230,7 @@ struct ramzswap {
 
 unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
 			   enum ramzswap_counter counter);
+u64 ramzswap_mem_used(struct ramzswap *rz);
 
 /**
  * struct ramzswap_backing_usage - what is on a backing device

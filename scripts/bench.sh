@@ -48,6 +48,7 @@ cases=(
 	'aging idle aging idle'
 	'aging many aging many'
 	'aging fourth aging fourth'
+	'aging fourth-write aging fourth-write'
 	'aging read aging read'
 	'aging thp aging thp'
 	'capacity-512 512M capacity real'

@@ -89,11 +89,11 @@ fi
 # CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
 # stall, nor is a timer broken that does not tick meanwhile. hvc0 is the guest's terminal, hvc1 takes the exit status.
 cpus=(-accel 'tcg,thread=multi' -smp "$nr_cpus")
-[ -z "$icount" ] || cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
+[ -z "$icount" ] || nr_cpus=1 cpus=(-accel 'tcg,thread=single' -smp 1 -icount 'shift=0,sleep=off')
 qemu=("${machine[@]}" "${cpus[@]}" -m "$memory"
 	-nodefaults -no-user-config -no-reboot -display none -nic none
 	-kernel "$image" -initrd "$work/initramfs"
-	-append "console=$console panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 no_timer_check zswap.enabled=1 $cmdline"
+	-append "console=$console panic=-1 oops=panic rcupdate.rcu_cpu_stall_timeout=120 no_timer_check CPUS=$nr_cpus zswap.enabled=1 $cmdline"
 	-chardev "file,id=klog,path=$klog" -device "virtio-serial-$bus"
 	-chardev "stdio,id=out,signal=off,logfile=$log,mux=${interactive:-off}" -device 'virtconsole,chardev=out'
 	-chardev "file,id=status,path=$work/status" -device 'virtconsole,chardev=status')

@@ -8,7 +8,8 @@
  *
  *   CASE	idle	one cgroup has most of the cache and sleeps, another one works
  *		many	24 cgroups, used with very different frequencies
- *		fourth	every fourth page of a mapping is used, while new pages come in
+ *		fourth	every fourth page of a mapping is read, in order, while new pages come in
+ *		fourth-write	the same, but these pages are written as well, and at random
  *		read	data is written once, then only read, more of it than fits
  *		thp	as "idle", with transparent huge pages
  *   FILE	pages as a program had them in memory: what is in the pages
@@ -32,7 +33,7 @@
 #define RATIO_DEFAULT	36
 
 /* What a process does; it answers with its major faults. */
-enum what { FILL, TOUCH, WRITE, EVERY_FOURTH, EXIT };
+enum what { FILL, TOUCH, WRITE, READ_FOURTH, WRITE_FOURTH, EXIT };
 
 struct order {
 	enum what what;
@@ -119,6 +120,17 @@ static void touch_fourths(struct region *r, unsigned long rounds)
 			touch(r, i, false);
 }
 
+static void write_fourths(struct region *r, unsigned long rounds)
+{
+	unsigned long times = rounds * r->nr_pages / 4;
+
+	while (times--) {
+		uint64_t random = random_next();
+
+		touch(r, (random >> 1) % (r->nr_pages / 4) * 4, random & 1);
+	}
+}
+
 static void touch_reading(struct region *r, unsigned long times)
 {
 	while (times--)
@@ -144,8 +156,11 @@ static void work(int orders, int answers)
 		case WRITE:
 			touch_some(&r, order.nr);
 			break;
-		case EVERY_FOURTH:
+		case READ_FOURTH:
 			touch_fourths(&r, order.nr);
+			break;
+		case WRITE_FOURTH:
+			write_fourths(&r, order.nr);
 			break;
 		case EXIT:
 			break;
@@ -285,7 +300,7 @@ static void many(unsigned long cache)
 }
 
 /* One mapping, of which a quarter would fit, and new pages that nobody uses again */
-static void fourth(unsigned long cache)
+static void fourth(unsigned long cache, enum what what)
 {
 	struct worker a = start("a"), b = start("b");
 	struct disk before;
@@ -300,10 +315,10 @@ static void fourth(unsigned long cache)
 		tell(&b, FILL, cache / 4);
 		before = disk_read();
 		if (round < 3) {
-			tell(&a, EVERY_FOURTH, 1);
+			tell(&a, what, 1);
 			continue;
 		}
-		faults += tell(&a, EVERY_FOURTH, 1);
+		faults += tell(&a, what, 1);
 		in += disk_read().in - before.in;
 	}
 	report("major", faults);
@@ -337,7 +352,7 @@ int main(int argc, char **argv)
 	int arg;
 
 	if (argc < 3)
-		errx(1, "usage: aging idle|many|fourth|read|thp FILE...");
+		errx(1, "usage: aging idle|many|fourth|fourth-write|read|thp FILE...");
 	for (arg = 2; arg < argc; arg++)
 		source_add(argv[arg]);
 	find_disk();
@@ -351,7 +366,9 @@ int main(int argc, char **argv)
 	} else if (!strcmp(argv[1], "many")) {
 		many(cache);
 	} else if (!strcmp(argv[1], "fourth")) {
-		fourth(cache);
+		fourth(cache, READ_FOURTH);
+	} else if (!strcmp(argv[1], "fourth-write")) {
+		fourth(cache, WRITE_FOURTH);
 	} else if (!strcmp(argv[1], "read")) {
 		read_mostly(cache);
 	} else if (!strcmp(argv[1], "thp")) {
