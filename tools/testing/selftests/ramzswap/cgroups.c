@@ -306,13 +306,13 @@ TEST_F_TIMEOUT(cgroups, share_the_limit_of_the_one_above, TEST_SECONDS)
  */
 static void more_than_its_memory(struct __test_metadata *_metadata, const char *dir)
 {
-	const unsigned long bytes = 96 * MIB;
+	const unsigned long bytes = 32 * MIB;
 	long long written = vm_event("zswpwb");
 	int round, status;
 	struct region r;
 	pid_t pid;
 
-	ASSERT_TRUE(memcg_set(dir, "memory.max", "12M"));
+	ASSERT_TRUE(memcg_set(dir, "memory.max", "6M"));
 	pid = fork();
 	if (!pid) {
 		bool good = memcg_enter(dir) &&
