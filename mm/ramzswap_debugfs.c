@@ -149,6 +149,15 @@ static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
 	return all ? mul_u64_u64_div_u64(usage->pool_pages, min(bytes, all), all) : 0;
 }
 
+/* All that counters know of: what takes a walk is not in it. */
+static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
+		    const struct ramzswap_backing_usage *backing)
+{
+	return ((u64)pool_pages << PAGE_SHIFT) +
+	       ramzswap_sum(rz->share.counters, RAMZSWAP_SPANS) * zswap_span_bytes() +
+	       backing->meta_bytes;
+}
+
 /**
  * ramzswap_mem_used() - how much memory does it take what a device has?
  * @rz: the device; its lock is held
@@ -159,19 +168,15 @@ static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
  */
 u64 ramzswap_mem_used(struct ramzswap *rz)
 {
-	struct ramzswap_counters __percpu *counters = rz->share.counters;
+	u64 bytes = ramzswap_sum(rz->share.counters, RAMZSWAP_COMPR_BYTES);
 	struct ramzswap_backing_usage backing;
 	struct zswap_usage usage;
-	unsigned long pool_pages;
 
 	lockdep_assert_held(&rz->lock);
 
 	ramzswap_backing_get_usage(rz->backing, &backing);
 	zswap_get_usage(&usage);
-	pool_pages = pool_share(ramzswap_sum(counters, RAMZSWAP_COMPR_BYTES), &usage);
-	return ((u64)pool_pages << PAGE_SHIFT) +
-	       ramzswap_sum(counters, RAMZSWAP_SPANS) * zswap_span_bytes() +
-	       backing.meta_bytes;
+	return mem_used(rz, pool_share(bytes, &usage), &backing);
 }
 
 static int device_stats_show(struct seq_file *m, void *unused)
@@ -221,7 +226,7 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	show(m, "pages_used", pool_pages);
 	show(m, "orig_data_size", (u64)stored << PAGE_SHIFT);
 	show(m, "compr_data_size", compr_bytes);
-	show(m, "mem_used_total", ramzswap_mem_used(rz) + tree_bytes);
+	show(m, "mem_used_total", mem_used(rz, pool_pages, &backing) + tree_bytes);
 	show(m, "bdev_num_reads", backing.reads);
 	show(m, "bdev_num_writes", backing.writes);
 	show(m, "backing_blocks_total", backing.total);

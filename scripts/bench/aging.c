@@ -120,17 +120,6 @@ static void touch_fourths(struct region *r, unsigned long rounds)
 			touch(r, i, false);
 }
 
-static void write_fourths(struct region *r, unsigned long rounds)
-{
-	unsigned long times = rounds * r->nr_pages / 4;
-
-	while (times--) {
-		uint64_t random = random_next();
-
-		touch(r, (random >> 1) % (r->nr_pages / 4) * 4, random & 1);
-	}
-}
-
 static void touch_reading(struct region *r, unsigned long times)
 {
 	while (times--)
@@ -154,13 +143,13 @@ static void work(int orders, int answers)
 			touch_reading(&r, order.nr);
 			break;
 		case WRITE:
-			touch_some(&r, order.nr);
+			touch_some(&r, order.nr, 1);
 			break;
 		case READ_FOURTH:
 			touch_fourths(&r, order.nr);
 			break;
 		case WRITE_FOURTH:
-			write_fourths(&r, order.nr);
+			touch_some(&r, order.nr * r.nr_pages / 4, 4);
 			break;
 		case EXIT:
 			break;

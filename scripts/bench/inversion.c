@@ -88,9 +88,9 @@ int main(int argc, char **argv)
 	before = disk_read();
 	faults = major_faults();
 	start = now_ns();
-	touch_some(&hot, touches / 2);
+	touch_some(&hot, touches / 2, 1);
 	middle = disk_read();
-	touch_some(&hot, touches - touches / 2);
+	touch_some(&hot, touches - touches / 2, 1);
 	ns = now_ns() - start;
 	after = disk_read();
 

@@ -120,12 +120,13 @@ static inline void touch(struct region *r, unsigned long i, bool write)
 		s->version = ++r->version[i];
 }
 
-static inline void touch_some(struct region *r, unsigned long times)
+/* Of each @step pages, one is touched at all. */
+static inline void touch_some(struct region *r, unsigned long times, unsigned long step)
 {
 	while (times--) {
 		uint64_t random = random_next();
 
-		touch(r, (random >> 1) % r->nr_pages, random & 1);
+		touch(r, (random >> 1) % (r->nr_pages / step) * step, random & 1);
 	}
 }
 

@@ -138,11 +138,16 @@ static const struct field fields[NR_FIELDS] = {
 	[BO] = { "BO", RATE, .help = "written to it, bytes a second (with -w)" },
 };
 
-/* What a rate is the change of */
+/* What is worked out, and of what: a rate is the change of a number. */
 static const struct {
-	enum field_id rate;
+	enum field_id id;
 	enum field_id of;
-} rates[] = {
+} parts[] = {
+	{ RATIO_, STORED }, { RATIO_, COMPR },
+	{ SAVED, STORED }, { SAVED, MEMORY },
+	{ HOT, STORED }, { HOT, COLD },
+	{ HOTCOMPR, COMPR }, { HOTCOMPR, COLDCOMPR },
+	{ ERRORS, LOST }, { ERRORS, BBAD }, { ERRORS, BSTOPS },
 	{ SI, READ }, { SO, WRITTEN }, { BI, BREAD }, { BO, BWRITTEN },
 };
 
@@ -463,27 +468,10 @@ static bool is_needed(enum field_id id)
 		return fields[id].metric || id == BACKING || id == BSTATE;
 	if (is_wanted(id))
 		return true;
-	for (i = 0; i < ARRAY_SIZE(rates); i++)
-		if (rates[i].of == id && is_wanted(rates[i].rate))
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		if (parts[i].of == id && is_wanted(parts[i].id))
 			return true;
-	switch (id) {
-	case STORED:
-		return is_wanted(RATIO_) || is_wanted(SAVED) || is_wanted(HOT);
-	case COMPR:
-		return is_wanted(RATIO_) || is_wanted(HOTCOMPR);
-	case COLD:
-		return is_wanted(HOT);
-	case COLDCOMPR:
-		return is_wanted(HOTCOMPR);
-	case MEMORY:
-		return is_wanted(SAVED);
-	case LOST:
-	case BBAD:
-	case BSTOPS:
-		return is_wanted(ERRORS);
-	default:
-		return false;
-	}
+	return false;
 }
 
 /* What is hot is what is not cold; one may have changed before the other was read. */
@@ -524,12 +512,14 @@ static void work_out_rates(struct device *d, double seconds)
 {
 	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(rates); i++) {
-		const struct value *now = &d->now[rates[i].of];
-		const struct value *before = &d->before[rates[i].of];
-		struct value *rate = &d->now[rates[i].rate];
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		const struct value *now = &d->now[parts[i].of];
+		const struct value *before = &d->before[parts[i].of];
+		struct value *rate = &d->now[parts[i].id];
 		double change;
 
+		if (fields[parts[i].id].kind != RATE)
+			continue;
 		/* A number that became less was reset. */
 		if (!now->known || !before->known || now->n < before->n || seconds <= 0)
 			continue;
@@ -973,13 +963,8 @@ static void pass_on_reasons(bool *of)
 {
 	size_t i;
 
-	of[HOT] |= of[STORED] | of[COLD];
-	of[HOTCOMPR] |= of[COMPR] | of[COLDCOMPR];
-	of[RATIO_] |= of[STORED] | of[COMPR];
-	of[SAVED] |= of[STORED] | of[MEMORY];
-	of[ERRORS] |= of[LOST] | of[BBAD] | of[BSTOPS];
-	for (i = 0; i < ARRAY_SIZE(rates); i++)
-		of[rates[i].rate] |= of[rates[i].of];
+	for (i = 0; i < ARRAY_SIZE(parts); i++)
+		of[parts[i].id] |= of[parts[i].of];
 }
 
 /* Say what the table does not. */

@@ -4,6 +4,7 @@
 
 #include <err.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,20 +30,28 @@ static inline void write_string(const char *path, const char *value)
 	close(fd);
 }
 
+static inline bool zswap_is_enabled(void)
+{
+	int fd = open(ZSWAP "enabled", O_RDONLY);
+	char enabled = 'N';
+
+	if (fd >= 0) {
+		if (read(fd, &enabled, 1) != 1)
+			enabled = 'N';
+		close(fd);
+	}
+	return enabled != 'N';
+}
+
 /* Skip the test unless it may change zswap.  @percent: gets max_pool_percent. */
 static inline void need_zswap(char *percent, size_t size)
 {
-	char enabled = 0;
 	int fd;
 
 	if (geteuid())
 		ksft_exit_skip("needs root\n");
-	fd = open(ZSWAP "enabled", O_RDONLY);
-	if (fd < 0)
-		ksft_exit_skip("no zswap\n");
-	if (read(fd, &enabled, 1) != 1 || enabled != 'Y')
-		ksft_exit_skip("zswap is not enabled\n");
-	close(fd);
+	if (!zswap_is_enabled())
+		ksft_exit_skip("zswap is not enabled, or not there\n");
 	fd = open(ZSWAP "max_pool_percent", O_RDONLY);
 	if (fd < 0 || read(fd, percent, size - 1) < 1)
 		err(KSFT_FAIL, "max_pool_percent");
@@ -61,6 +70,13 @@ static inline unsigned long vm_event(const char *name)
 	if (file)
 		fclose(file);
 	return number;
+}
+
+/* Not too easy to compress, and never a zero. */
+static inline void fill(char *p, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		p[i] = i % 2 ? 'A' : 'a' + rand() % 16;
 }
 
 static inline void page_out(char *p, size_t size)

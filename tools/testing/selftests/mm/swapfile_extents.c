@@ -44,16 +44,6 @@ static long get(const char *format, const char *path)
 	return value;
 }
 
-static bool zswap_is_enabled(void)
-{
-	FILE *enabled = fopen("/sys/module/zswap/parameters/enabled", "r");
-	int value = enabled ? fgetc(enabled) : 'N';
-
-	if (enabled)
-		fclose(enabled);
-	return value != 'N';
-}
-
 static void clean_up(void)
 {
 	char path[64];
@@ -123,12 +113,6 @@ static unsigned long slot_of(int pagemap, char *page)
 	return entry >> 62 & 1 ? entry >> 5 & ((1ULL << 50) - 1) : 0;
 }
 
-static void page_out(char *page)
-{
-	if (madvise(page, page_size, MADV_PAGEOUT))
-		err(KSFT_FAIL, "MADV_PAGEOUT");
-}
-
 int main(void)
 {
 	unsigned long bad = 0, together = 0, slot;
@@ -167,7 +151,7 @@ int main(void)
 		err(KSFT_FAIL, "mmap");
 	memory = (char *)(((uintptr_t)memory + align - 1) & ~(align - 1));
 	memset(memory, 'p', page_size);
-	page_out(memory);
+	page_out(memory, page_size);
 	slot = slot_of(pagemap, memory);
 	if (!slot)
 		ksft_exit_fail_msg("a page is not swapped out\n");
@@ -178,7 +162,7 @@ int main(void)
 		for (size_t j = 0; j < page_size / sizeof(int); j++)
 			((int *)(pages + i * page_size))[j] = i + 1;
 	for (i = 0; i < NR_PAGES; i++)
-		page_out(pages + i * page_size);
+		page_out(pages + i * page_size, page_size);
 	for (i = 0; i < NR_PAGES; i++) {
 		char *page = pages + i * page_size;
 

@@ -30,8 +30,7 @@ int main(void)
 	if (pages == MAP_FAILED)
 		err(KSFT_FAIL, "mmap");
 	madvise(pages, size, MADV_NOHUGEPAGE);
-	for (size_t i = 0; i < size; i++)
-		pages[i] = i % 2 ? 'A' : 'a' + rand() % 16;
+	fill(pages, size);
 	page_out(pages, size - page_size);
 
 	/*

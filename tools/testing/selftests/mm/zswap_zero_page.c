@@ -29,13 +29,6 @@ static void *read_all(void *arg)
 	return NULL;
 }
 
-/* Not too easy to compress, and never a zero. */
-static void fill(char *p, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		p[i] = i % 2 ? 'A' : 'a' + rand() % 16;
-}
-
 /*
  * zswap that may have no memory writes all to the disk once it refuses a page.
  * Of @others, all but the last are stored before that, to see that it does.

@@ -31,15 +31,6 @@ static bool zswap_closed(void)
 	return file_write(ZSWAP_PARAM "max_pool_percent", "0");
 }
 
-/* A rule of the block layer's error injection, see Documentation/block/ */
-static bool inject(const char *disk, const char *rule)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/error_injection", disk);
-	return file_write(path, rule);
-}
-
 /* Have the device alone, and a disk for it with room for what the tests swap out. */
 static bool borrow_disk(char *path, size_t size)
 {

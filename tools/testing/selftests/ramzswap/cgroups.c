@@ -29,16 +29,7 @@ static struct {
 
 static long long vm_event(const char *name)
 {
-	char line[128], key[64];
-	long long value = -1, v;
-	FILE *f = fopen("/proc/vmstat", "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %lld", key, &v) == 2 && !strcmp(key, name))
-			value = v;
-	if (f)
-		fclose(f);
-	return value;
+	return file_field("/proc/vmstat", name);
 }
 
 static bool memcg_set(const char *dir, const char *file, const char *value)
@@ -51,18 +42,10 @@ static bool memcg_set(const char *dir, const char *file, const char *value)
 
 static long long memcg_event(const char *dir, const char *name)
 {
-	long long value = -1, v;
-	char path[300], key[64];
-	FILE *f;
+	char path[300];
 
 	snprintf(path, sizeof(path), "%s/memory.events", dir);
-	f = fopen(path, "r");
-	while (f && fscanf(f, "%63s %lld", key, &v) == 2)
-		if (!strcmp(key, name))
-			value = v;
-	if (f)
-		fclose(f);
-	return value;
+	return file_field(path, name);
 }
 
 /* Take out of the swap cache what was written. */

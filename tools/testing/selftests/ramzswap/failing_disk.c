@@ -28,35 +28,6 @@
 
 static const char *skip_reason;
 
-/* A rule of the block layer's error injection, see Documentation/block/ */
-static bool inject(const char *disk, const char *rule)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/error_injection", disk);
-	return file_write(path, rule);
-}
-
-static bool backing_is(const char *state)
-{
-	char value[32];
-
-	return file_read(DEVICE_SYSFS "backing_state", value, sizeof(value)) &&
-	       !strncmp(value, state, strlen(state));
-}
-
-static bool backing_gets(const char *state, int seconds)
-{
-	const double end = seconds_now() + seconds;
-
-	while (!backing_is(state)) {
-		if (seconds_now() > end)
-			return false;
-		usleep(20000);
-	}
-	return true;
-}
-
 FIXTURE(failing) {
 	struct region r;
 	char path[64], memcg[256];

@@ -252,12 +252,7 @@ TEST_F_TIMEOUT(parts, what_is_in_the_cache_comes_in_smaller_folios, TEST_SECONDS
 /* Pages of a swap device that were read, from zswap excepted */
 static long long pages_read(void)
 {
-	char buf[16384], *line;
-
-	if (!file_read("/proc/vmstat", buf, sizeof(buf)))
-		return -1;
-	line = strstr(buf, "\npswpin ");
-	return line ? atoll(line + strlen("\npswpin ")) : -1;
+	return file_field("/proc/vmstat", "pswpin");
 }
 
 /*

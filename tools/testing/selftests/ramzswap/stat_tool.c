@@ -76,20 +76,6 @@ static long long number(const char *column)
 	return numbers(column, n) == 1 ? n[0] : -2;
 }
 
-/* Bytes of the device that are in use, as swapon --show tells */
-static long long swaps_used(void)
-{
-	char buf[4096], *line;
-	long long size, used;
-
-	if (!file_read("/proc/swaps", buf, sizeof(buf)))
-		return -1;
-	line = strstr(buf, DEVICE_PATH);
-	if (!line || sscanf(line, "%*s %*s %lld %lld", &size, &used) != 2)
-		return -1;
-	return used * 1024;
-}
-
 FIXTURE(tool) {
 	char path[64];
 	struct region text;
@@ -156,7 +142,7 @@ static void expect_stored(struct __test_metadata *_metadata, long long stored,
 	EXPECT_EQ(256 * (long long)MIB, n[0]);
 	EXPECT_EQ(0, n[1]);
 	EXPECT_EQ(stored + zero, n[2]);
-	EXPECT_EQ(swaps_used(), n[2]);
+	EXPECT_EQ(swap_used(DEVICE_PATH), n[2]);
 	EXPECT_EQ(stored, n[3]);
 	/* Text compresses to a third or so. */
 	EXPECT_LT(stored / 10, n[4]);

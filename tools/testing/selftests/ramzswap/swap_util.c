@@ -518,21 +518,27 @@ static long long named_number(const char *text, const char *name)
 	return -1;
 }
 
+/* A number in a file of lines "NAME VALUE", -1 if it is not there */
+long long file_field(const char *path, const char *name)
+{
+	char buf[16384];
+
+	return file_read(path, buf, sizeof(buf)) ? named_number(buf, name) : -1;
+}
+
 /* A field of ramzswap/stats, -1 if it is not there */
 long long stat_value(const char *name)
 {
-	char buf[4096];
-
-	return file_read(RAMZSWAP_STATS, buf, sizeof(buf)) ? named_number(buf, name) : -1;
+	return file_field(RAMZSWAP_STATS, name);
 }
 
 /* A field of a ramzswap device's statistics, -1 if it is not there */
 long long device_stat(const char *device, const char *name)
 {
-	char path[128], buf[4096];
+	char path[128];
 
 	snprintf(path, sizeof(path), RAMZSWAP_DEBUG "%s/stats", device);
-	return file_read(path, buf, sizeof(buf)) ? named_number(buf, name) : -1;
+	return file_field(path, name);
 }
 
 /* A file of zswap's own debugfs directory, -1 if it is not there */
@@ -563,9 +569,7 @@ long long pool_pages(void)
 /* @name as in /proc/meminfo, with the colon */
 long long meminfo_kb(const char *name)
 {
-	char buf[8192];
-
-	return file_read("/proc/meminfo", buf, sizeof(buf)) ? named_number(buf, name) : -1;
+	return file_field("/proc/meminfo", name);
 }
 
 /* A clock that nobody sets, for deadlines and durations */
@@ -815,11 +819,34 @@ int swap_areas(struct swap_area *areas, int max)
 	return nr;
 }
 
+/* Bytes of a swap area that are in use, as swapon --show tells; -1 if it is off */
+long long swap_used(const char *path)
+{
+	char buf[4096], *line;
+	long long used;
+
+	if (!file_read("/proc/swaps", buf, sizeof(buf)))
+		return -1;
+	line = strstr(buf, path);
+	if (!line || sscanf(line, "%*s %*s %*s %lld", &used) != 1)
+		return -1;
+	return used * 1024;
+}
+
 bool swap_enable(const char *path, int prio)
 {
 	int flags = prio < 0 ? 0 : SWAP_FLAG_PREFER | (prio & SWAP_FLAG_PRIO_MASK);
 
 	return !swapon(path, flags);
+}
+
+/* A rule of the block layer's error injection, see Documentation/block/ */
+bool inject(const char *disk, const char *rule)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/error_injection", disk);
+	return file_write(path, rule);
 }
 
 /* What mkswap does */
@@ -1008,15 +1035,10 @@ void memcg_remove(const char *dir)
 /* A number of a cgroup's memory.stat, -1 if it is not there */
 long long memcg_stat(const char *dir, const char *name)
 {
-	char path[300], buf[8192], *line;
+	char path[300];
 
 	snprintf(path, sizeof(path), "%s/memory.stat", dir);
-	if (!file_read(path, buf, sizeof(buf)))
-		return -1;
-	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
-		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ' ')
-			return atoll(line + strlen(name));
-	return -1;
+	return file_field(path, name);
 }
 
 /* === The ramzswap device ================================================= */
@@ -1034,6 +1056,28 @@ int attr_write(const char *attr, const char *value)
 
 	snprintf(path, sizeof(path), DEVICE_SYSFS "%s", attr);
 	return file_write(path, value) ? 0 : errno;
+}
+
+/* Is that the state of the backing device? */
+bool backing_is(const char *state)
+{
+	char value[32];
+
+	return file_read(DEVICE_SYSFS "backing_state", value, sizeof(value)) &&
+	       !strncmp(value, state, strlen(state));
+}
+
+/* It may take some time to get there. */
+bool backing_gets(const char *state, int seconds)
+{
+	const double end = seconds_now() + seconds;
+
+	while (!backing_is(state)) {
+		if (seconds_now() > end)
+			return false;
+		usleep(20000);
+	}
+	return true;
 }
 
 /* Swap on the device, before all other swap areas. On failure errno says why. */

@@ -107,6 +107,7 @@ long long pool_pages(void);
 long long meminfo_kb(const char *name);
 long long file_number(const char *path);
 bool file_read(const char *path, char *buf, size_t size);
+long long file_field(const char *path, const char *name);
 bool file_write(const char *path, const char *value);
 bool file_write_number(const char *path, long long value);
 
@@ -142,6 +143,7 @@ struct swap_area {
 };
 
 int swap_areas(struct swap_area *areas, int max);
+long long swap_used(const char *path);
 bool swap_enable(const char *path, int prio);
 bool swap_format(const char *path);
 int zram_create(unsigned long bytes);
@@ -149,6 +151,7 @@ void zram_remove(int id);
 bool zram_swapon(int id);
 long long zram_value(int id, const char *file, int field);
 
+bool inject(const char *disk, const char *rule);
 bool other_swap_off(void);
 bool other_swap_disk(char *path, size_t size, long long bytes);
 void other_swap_on(void);
@@ -168,6 +171,8 @@ long long memcg_stat(const char *dir, const char *name);
 
 long long stat_of(const char *name);
 int attr_write(const char *attr, const char *value);
+bool backing_is(const char *state);
+bool backing_gets(const char *state, int seconds);
 bool device_on(void);
 
 /* === Processes =========================================================== */

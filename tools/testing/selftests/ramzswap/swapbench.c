@@ -490,16 +490,11 @@ static void slab_shrink(void)
 
 static long long named_value(const char *path, const char *name)
 {
-	FILE *f = fopen(path, "r");
-	char word[64];
-	long long value;
+	long long value = file_field(path, name);
 
-	while (f && fscanf(f, "%63s %lld%*[^\n]", word, &value) == 2)
-		if (!strcmp(word, name)) {
-			fclose(f);
-			return value;
-		}
-	die("%s has no %s", path, name);
+	if (value < 0)
+		die("%s has no %s", path, name);
+	return value;
 }
 
 static struct held held_read(void)

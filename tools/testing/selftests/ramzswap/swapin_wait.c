@@ -460,20 +460,6 @@ static bool dm_replace(const char *target, const char *parameters)
 	       dm_call(DM_DEV_SUSPEND, DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
 }
 
-static bool backing_gets(const char *state)
-{
-	const double end = seconds_now() + PATIENCE + 60;
-	char value[32] = "";
-
-	while (!file_read(DEVICE_SYSFS "backing_state", value, sizeof(value)) ||
-	       strncmp(value, state, strlen(state))) {
-		if (seconds_now() > end)
-			return false;
-		usleep(20000);
-	}
-	return true;
-}
-
 TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS)
 {
 	const double end = seconds_now() + 4 * PATIENCE;
@@ -484,7 +470,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	load_start(_metadata, &self->r, pids);
 	EXPECT_EQ(0, value_of(&load->failed[0]));
 	ASSERT_TRUE(dm_replace("error", ""));
-	EXPECT_TRUE(backing_gets("stopped"));
+	EXPECT_TRUE(backing_gets("stopped", PATIENCE + 60));
 	EXPECT_LT(0, stat_of("failed_writes"));
 	/* What is on it only cannot be read; the rest is right. */
 	EXPECT_LT((long)NR_PAGES / 2, region_unreadable(&self->r, NULL));
@@ -494,7 +480,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	EXPECT_TRUE(load_kill(pids));
 	ASSERT_TRUE(dm_replace("linear", dm_disk));
 
-	EXPECT_TRUE(backing_gets("running"));
+	EXPECT_TRUE(backing_gets("running", PATIENCE + 60));
 	EXPECT_TRUE(load_goes_on());
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
 	/* What could not be read is still in the swap cache. */
@@ -650,15 +636,13 @@ TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
 	const double start = seconds_now();
 	const unsigned long nr = 5;
 	unsigned long page = 0;
-	char rules[128];
+	const char *disk = self->path + strlen("/dev/");
 
-	snprintf(rules, sizeof(rules), "/sys/kernel/debug/block/%s/error_injection",
-		 self->path + strlen("/dev/"));
-	if (access(rules, F_OK))
+	if (!inject(disk, "removeall"))
 		SKIP(return, "this kernel cannot inject I/O errors");
 	ASSERT_TRUE(dm_stop());
 	madvise(self->r.mem, nr * page_size, MADV_PAGEOUT);
-	ASSERT_TRUE(file_write(rules, "add,op=WRITE,status=TIMEOUT"));
+	ASSERT_TRUE(inject(disk, "add,op=WRITE,status=TIMEOUT"));
 	while (!stat_of("backing_stopped") && seconds_now() < start + PATIENCE) {
 		page += nr;
 		madvise(region_page(&self->r, page), nr * page_size, MADV_PAGEOUT);
@@ -669,9 +653,9 @@ TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
 	EXPECT_EQ(1, stat_of("backing_stopped"));
 	EXPECT_GT(128, stat_of("failed_writes"));
 	EXPECT_LT(8, seconds_now() - start);
-	ASSERT_TRUE(file_write(rules, "removeall"));
+	ASSERT_TRUE(inject(disk, "removeall"));
 	ASSERT_TRUE(dm_go_on());
-	EXPECT_TRUE(backing_gets("running"));
+	EXPECT_TRUE(backing_gets("running", PATIENCE + 60));
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }

@@ -45,20 +45,6 @@ static bool is_number_line(const char *text)
 	return digits && !strcmp(text + digits, "\n");
 }
 
-/* KiB of the device that are in use, as swapon --show tells */
-static long long swaps_used(void)
-{
-	char buf[4096], *line;
-	long long size, used;
-
-	if (!file_read("/proc/swaps", buf, sizeof(buf)))
-		return -1;
-	line = strstr(buf, DEVICE_PATH);
-	if (!line || sscanf(line, "%*s %*s %lld %lld", &size, &used) != 2)
-		return -1;
-	return used;
-}
-
 /* === The files =========================================================== */
 
 FIXTURE(files) {
@@ -230,7 +216,7 @@ TEST_F_TIMEOUT(stats, tell_what_is_stored, TEST_SECONDS)
 	long long used;
 
 	EXPECT_EQ(0, sysfs_stat("orig_data_size"));
-	EXPECT_EQ(0, swaps_used());
+	EXPECT_EQ(0, swap_used(DEVICE_PATH));
 	ASSERT_EQ(nr, region_page_out(&self->text));
 	ASSERT_EQ(nr, region_page_out(&self->zero));
 
@@ -238,7 +224,7 @@ TEST_F_TIMEOUT(stats, tell_what_is_stored, TEST_SECONDS)
 	EXPECT_EQ(nr, sysfs_stat("num_writes"));
 	EXPECT_EQ(0, sysfs_stat("num_reads"));
 	EXPECT_EQ(0, sysfs_stat("pages_incompressible"));
-	EXPECT_EQ(2 * nr * (long long)page_size / 1024, swaps_used());
+	EXPECT_EQ(2 * nr * (long long)page_size, swap_used(DEVICE_PATH));
 	/* Text compresses to a third or so. */
 	EXPECT_LT(nr * (long long)page_size / 10, sysfs_stat("compr_data_size"));
 	EXPECT_GT(nr * (long long)page_size / 2, sysfs_stat("compr_data_size"));
