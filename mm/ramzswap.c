@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * ramzswap: a swap device without storage of its own
- */
+/* ramzswap: a swap device without storage of its own */
 
 /**
  * DOC: ramzswap device
  *
- * /dev/ramzswapN is a block device to swap to, and to nothing else.  What is
- * swapped out to it is compressed and kept by zswap, as for any swap device.
- * The device brings its own struct swap_ops, which the swap core turns to
- * where zswap does not have a page or does not take it:
+ * /dev/ramzswapN is a block device that can only be used for swap.  zswap
+ * compresses and keeps the pages that are swapped out to it, as it does for any
+ * swap device.  The device has its own struct swap_ops, which the swap core
+ * calls for pages that zswap does not store or no longer has:
  *
- * - A page that zswap does not take, or writes back, goes to the backing device
- *   if there is one, see mm/ramzswap_backing.c.
- * - Otherwise it stays in memory.  If that is because there is no room, the
- *   device counts as full (swap_set_full()) until there is: reclaim then leaves
- *   anonymous memory alone, as if there were no swap, and who wants more memory
- *   than there is gets to the out-of-memory killer soon.
- * - A page that is read and that neither zswap nor the backing device has is
- *   lost: whoever reads it gets an I/O error.
+ * - A page that zswap refuses or writes back goes to the backing device, if
+ *   there is one (see mm/ramzswap_backing.c).
+ * - Otherwise the page stays in memory.  If the reason is lack of room, the
+ *   device counts as full (swap_set_full()) until there is room again.  Reclaim
+ *   then leaves anonymous memory alone, as if there were no swap, and a task
+ *   that needs more memory than there is soon invokes the OOM killer.
+ * - A read of a page that neither zswap nor the backing device has fails with
+ *   an I/O error: the page is lost.
  *
- * As no page ever becomes a bio, what user space reads from and writes to the
- * device has nothing to do with what is swapped out.  It is the first page with
- * the swap header, which the device itself provides for a start, and zeros.
+ * No swapped page ever becomes a bio to this device.  User space that reads or
+ * writes the device therefore sees none of the swapped data, only the first
+ * page with the swap header and zeros behind it.  The device provides an
+ * initial swap header itself.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -52,23 +51,24 @@
 #define RAMZSWAP_MAX_DEVICES	32
 #define RAMZSWAP_DEF_DEVICES	1
 /*
- * More than memory holds of what compresses well: it costs little, and a page
- * that finds no slot cannot be compressed.
+ * Larger than what fits in memory for data that compresses well.  Unused slots
+ * cost little, but a page without a slot cannot be compressed.
  */
 #define RAMZSWAP_DEF_DISKSIZE	"400%"
-/* The header, and one page to swap to */
+/* The header, and one page to swap to. */
 #define RAMZSWAP_MIN_PAGES	2
 
 /*
- * How often a full device is looked at if none of its slots are freed: soon
- * after it was asked for room, and less and less often when nobody does.
+ * How often full_work checks a full device while none of its slots are freed:
+ * soon after reclaim asked it for room, and less and less often after that.
  */
 #define RAMZSWAP_FULL_INTERVAL		(HZ / 10)
 #define RAMZSWAP_FULL_INTERVAL_MAX	(RAMZSWAP_FULL_INTERVAL * 32)
 /*
- * In reclaim memory may be short for a moment, as others are about to free
- * some; and with many CPUs many reclaimers see that moment.  Memory is gone
- * when a whole batch of reclaim, and whoever tries for that long, gets none.
+ * In reclaim, an allocation may fail although others are about to free memory,
+ * and with many CPUs many reclaimers fail at the same moment.  Consider memory
+ * exhausted only after a whole reclaim batch of failures that also lasts this
+ * long.
  */
 #define RAMZSWAP_NOMEM_STREAK		SWAP_CLUSTER_MAX
 #define RAMZSWAP_NOMEM_TIME		DIV_ROUND_UP(HZ, 50)
@@ -83,12 +83,12 @@ MODULE_PARM_DESC(disksize, "Size of each device: bytes with an optional suffix K
 
 static struct ramzswap *ramzswap_devices[RAMZSWAP_MAX_DEVICES];
 
-/* What reclaim may wait for: looking for room. */
+/* Runs full_work.  Reclaim may depend on it, hence WQ_MEM_RECLAIM. */
 static struct workqueue_struct *ramzswap_wq;
 
 static u64 default_disksize;
 
-/* In bytes. */
+/* Largest disksize, in bytes. */
 static u64 ramzswap_max_disksize(void)
 {
 	/* The swap header has 32 bits for the last page. */
@@ -96,8 +96,8 @@ static u64 ramzswap_max_disksize(void)
 }
 
 /*
- * "4096", "512M", or "25%" of RAM, with a newline or not.  Unlike memparse()
- * this tells of overflow, and of what does not belong there.
+ * Parse "4096", "512M", or "25%" of RAM, with or without a newline.  Unlike
+ * memparse(), reject overflow and trailing garbage.
  */
 static int parse_size(const char *buf, u64 *bytes)
 {
@@ -123,7 +123,7 @@ static int parse_size(const char *buf, u64 *bytes)
 		return 0;
 	}
 
-	/* The last digit of a hexadecimal number may be an E. */
+	/* In a hexadecimal number, a trailing E is a digit. */
 	suffix = strncasecmp(s, "0x", 2) ? strchr(suffixes, toupper(*unit)) : NULL;
 	if (suffix && *suffix) {
 		shift = 10 * (suffix - suffixes + 1);
@@ -140,7 +140,7 @@ static bool valid_disksize(u64 bytes)
 	       bytes <= ramzswap_max_disksize();
 }
 
-/* === Full, or not ======================================================== */
+/* === Full or not ========================================================= */
 
 static bool ramzswap_has_room(struct ramzswap *rz)
 {
@@ -152,16 +152,19 @@ static bool ramzswap_has_room(struct ramzswap *rz)
 		return false;
 	if (!limit)
 		return true;
-	/* There has to be room for any page, or it would be full again at once. */
+	/*
+	 * Require room for an incompressible page, or the device would be full
+	 * again at once.
+	 */
 	limit = min(mul_u64_u32_div(limit, min(zswap_accept_percent(), 100), 100),
 		    limit - min(limit, PAGE_SIZE));
 	return percpu_counter_read(&rz->share.held) <= (s64)limit;
 }
 
 /*
- * Is there no memory, or is it only that others are faster?  Whoever stores a
- * page ends the streak, see ramzswap_hold().  A race for the time of its start
- * may make it look older than it is, by as much as the previous one.
+ * Is memory exhausted, or do others merely allocate faster?  Storing a page
+ * ends the streak, see ramzswap_hold().  A race on nomem_since can make the
+ * streak look older than it is, by up to the age of the previous one.
  */
 static bool nomem_for_long(struct ramzswap *rz)
 {
@@ -174,10 +177,10 @@ static bool nomem_for_long(struct ramzswap *rz)
 }
 
 /*
- * Is there nothing left that compresses, or is it only not among what was tried?
- * All anonymous memory was tried when as many pages were refused as there are.
- * Only a page that is stored ends the streak: room in the pool means nothing to
- * what does not compress.
+ * Is everything that is left incompressible, or only what was tried?  Once as
+ * many pages were refused as there are anonymous pages, all of them were
+ * tried.  Only storing a page ends the streak: room in the pool does not help
+ * incompressible pages.
  */
 static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 {
@@ -186,7 +189,7 @@ static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 	       global_node_page_state(NR_INACTIVE_ANON);
 }
 
-/* Does the reason why a folio is refused mean that others would be, too? */
+/* Does the reason for refusing this folio apply to all others, too? */
 static bool refused_for_all(struct ramzswap *rz, unsigned int nr_pages, int why)
 {
 	switch (why) {
@@ -203,8 +206,8 @@ static bool refused_for_all(struct ramzswap *rz, unsigned int nr_pages, int why)
 }
 
 /*
- * Something happens: have the next look soon.  Not deferrable: while the CPU of
- * the timer is idle, another one may be about to run out of memory.
+ * Check again soon, because something happened.  The work is not deferrable:
+ * while the timer's CPU is idle, another CPU may be running out of memory.
  */
 static void ramzswap_look_soon(struct ramzswap *rz)
 {
@@ -218,16 +221,22 @@ static void ramzswap_look_soon(struct ramzswap *rz)
 	}
 }
 
-/* A folio could not be stored: does that say something about all others? */
+/*
+ * A folio could not be stored: mark the device as full if others would fail,
+ * too.
+ */
 static void ramzswap_note_refusal(struct ramzswap *rz, struct swap_info_struct *si,
 				  unsigned int nr_pages, int why)
 {
-	/* It lacked memory to note a block. */
+	/*
+	 * The backing device has room, but no memory was left to record a
+	 * block.
+	 */
 	if (rz->backing && ramzswap_backing_has_room(rz->backing, nr_pages))
 		return;
 	if (!refused_for_all(rz, nr_pages, why))
 		return;
-	/* It is known, and looked at often enough. */
+	/* Already marked as full, and checked often enough. */
 	if (READ_ONCE(rz->full) == si &&
 	    READ_ONCE(rz->full_interval) == RAMZSWAP_FULL_INTERVAL)
 		return;
@@ -243,7 +252,7 @@ static void ramzswap_look_for_room(struct ramzswap *rz)
 {
 	lockdep_assert_held(&rz->full_lock);
 
-	/* swapoff has ended it already. */
+	/* swapoff has cleared it already. */
 	if (rz->full && (!(READ_ONCE(rz->full->flags) & SWP_WRITEOK) ||
 			 ramzswap_has_room(rz))) {
 		swap_set_full(rz->full, false);
@@ -253,7 +262,7 @@ static void ramzswap_look_for_room(struct ramzswap *rz)
 }
 
 /**
- * ramzswap_more_room() - a device may have room now, because something changed
+ * ramzswap_more_room() - check for room after something changed
  * @rz: the device
  *
  * Context: Does not sleep.
@@ -266,9 +275,9 @@ void ramzswap_more_room(struct ramzswap *rz)
 }
 
 /*
- * Slots of a full device were freed.  That is when many processes exit at once
- * and everybody waits for their memory: one of them looks, once in a tick, and
- * nobody waits for it.  What it misses, the work sees.
+ * Slots of a full device were freed.  This happens when many processes exit at
+ * once and everybody waits for their memory.  So only one task checks for room,
+ * once a tick, and nobody waits for it. full_work notices what it misses.
  */
 static void ramzswap_freed_while_full(struct ramzswap *rz)
 {
@@ -284,16 +293,16 @@ static void ramzswap_freed_while_full(struct ramzswap *rz)
 }
 
 /*
- * Room may come without any slot of the device being freed: from other swap
- * devices, from a setting that was changed, from free memory.  Where nothing
- * is freed and nobody asks for room, there is no hurry.
+ * A full device can gain room without freeing any of its slots: from other swap
+ * devices, a changed setting, or free memory.  There is no hurry while nothing
+ * is freed and nobody asks for room.
  */
 static void ramzswap_full_work(struct work_struct *work)
 {
 	struct ramzswap *rz = container_of(work, struct ramzswap, full_work.work);
 	struct swap_info_struct *si = ramzswap_get_swap(rz);
 
-	/* While it is in use, the device keeps its backing device. */
+	/* The backing device cannot be detached while @si is in use. */
 	if (si) {
 		if (rz->backing)
 			ramzswap_backing_take_back(rz->backing, si, SWAPFILE_CLUSTER);
@@ -343,7 +352,9 @@ static int ramzswap_prepare_write(struct folio *folio, int why)
 	if (err)
 		ramzswap_note_refusal(rz, si, nr_pages, why);
 	else if (why && why != -ENODEV)
-		/* zswap has failed, but the device has not. */
+		/*
+		 * zswap has counted a failure, but the device takes the folio.
+		 */
 		ramzswap_count(&rz->share, RAMZSWAP_FAILED_WRITES, -(long)nr_pages);
 	return err;
 }
@@ -361,7 +372,9 @@ static bool ramzswap_is_short(struct swap_info_struct *si)
 	return ramzswap_backing_is_short(swap_to_ramzswap(si)->backing);
 }
 
-/* Not reached, as ramzswap_prepare_write() never agrees. */
+/*
+ * Unreachable: without a backing device, ramzswap_prepare_write() always fails.
+ */
 static void ramzswap_memory_write(struct swap_io_ctx *ctx)
 {
 	swap_write_end(ctx->sio, true);
@@ -378,7 +391,8 @@ static void ramzswap_submit_read(struct swap_io_ctx *ctx)
 
 	if (rz->backing && ramzswap_backing_read(rz, ctx->sio))
 		return;
-	pr_err_ratelimited("%s: nothing is stored at offset %lu\n", rz->disk->disk_name,
+	pr_err_ratelimited("%s: swap slot %lu has no data in zswap or on a backing device: its owner gets an I/O error\n",
+			   rz->disk->disk_name,
 			   swp_offset(bvec_folio(&ctx->sio->bvecs[0])->swap));
 	ramzswap_count(&rz->share, RAMZSWAP_FAILED_READS, ctx->sio->len >> PAGE_SHIFT);
 	swap_read_end(ctx->sio, true);
@@ -389,13 +403,15 @@ static int ramzswap_activate(struct swap_info_struct *si)
 	struct ramzswap *rz = swap_to_ramzswap(si);
 
 	if (!zswap_is_enabled()) {
-		pr_err("%s: zswap is switched off; boot with zswap.enabled=1, or write Y to /sys/module/zswap/parameters/enabled\n",
+		pr_err("%s: cannot swapon while zswap is disabled: boot with zswap.enabled=1, or write Y to /sys/module/zswap/parameters/enabled\n",
 		       rz->disk->disk_name);
 		return -EOPNOTSUPP;
 	}
-	/* The header may have been read before the device was made smaller. */
+	/*
+	 * swapon may have read the header before the device was made smaller.
+	 */
 	if (si->max > rz->nr_pages) {
-		pr_err("%s: the swap header says %u pages, the device has %lu\n",
+		pr_err("%s: the swap header is for %u pages, but the device has %lu: run swapon again\n",
 		       rz->disk->disk_name, si->max, rz->nr_pages);
 		return -EINVAL;
 	}
@@ -411,7 +427,9 @@ static int ramzswap_activate(struct swap_info_struct *si)
 	return 0;
 }
 
-/* @si may be another device's next. */
+/*
+ * @full must not outlive the swap area: @si may be reused for another device.
+ */
 static void ramzswap_deactivate(struct swap_info_struct *si)
 {
 	ramzswap_not_full(swap_to_ramzswap(si));
@@ -437,7 +455,7 @@ static const struct swap_ops ramzswap_backed_ops = {
 	.submit_read	= ramzswap_submit_read,
 };
 
-/* The device is open exclusively, so nothing changes it meanwhile. */
+/* swapon has the device open exclusively, so rz->backing cannot change. */
 static const struct swap_ops *ramzswap_swap_ops(struct block_device *bdev)
 {
 	struct ramzswap *rz = bdev->bd_disk->private_data;
@@ -457,11 +475,11 @@ static void ramzswap_slot_free_notify(struct block_device *bdev, unsigned long o
 }
 
 /**
- * ramzswap_share_of() - find what zswap has to account for a swap device
+ * ramzswap_share_of() - get the zswap accounting of a swap device
  * @si: the swap device
  *
  * Context: swapon, or with a reference to the device.
- * Return: the share; NULL if the device is not one of ramzswap's.
+ * Return: the share, or NULL if the device is not one of ramzswap's.
  */
 struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si)
 {
@@ -471,11 +489,11 @@ struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si)
 }
 
 /**
- * ramzswap_may_write_back() - is there room for a page that zswap has?
- * @share: of the device
+ * ramzswap_may_write_back() - does the backing device have room for a page?
+ * @share: the device's share
  *
- * Context: Any; the caller has a reference to the swap device.
- * Return: whether there is, which may change at once.
+ * Context: Any.  The caller has a reference to the swap device.
+ * Return: true if it has; the answer may be out of date at once.
  */
 bool ramzswap_may_write_back(struct ramzswap_share *share)
 {
@@ -488,8 +506,8 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
  * ramzswap_get_swap() - find the swap area on a device
  * @rz: the device
  *
- * Return: the area with a reference, for put_swap_device(); NULL if the device
- *	is not in use.
+ * Return: the area with a reference, which the caller drops with
+ *	put_swap_device(); NULL if the device is not in use.
  */
 struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz)
 {
@@ -497,7 +515,7 @@ struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz)
 	int type;
 
 	for (type = 0; type < MAX_SWAPFILES; type++) {
-		/* Once there, it stays, but for its reference. */
+		/* A swap_info_struct is never freed, but may not be in use. */
 		if (!READ_ONCE(swap_info[type]))
 			continue;
 		si = get_swap_device(swp_entry(type, 1));
@@ -511,8 +529,8 @@ struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz)
 }
 
 /**
- * ramzswap_device() - find a device
- * @index: its number
+ * ramzswap_device() - find a device by its number
+ * @index: the number
  *
  * Return: the device, or NULL.
  */
@@ -546,8 +564,8 @@ static void ramzswap_make_header(struct ramzswap *rz)
 }
 
 /*
- * A page without a signature is what mkswap and wipefs leave on their way.
- * swapon would not take it.
+ * A page without a signature is fine: mkswap and wipefs write one in between,
+ * and swapon refuses it.
  */
 static const char *header_fault(const union swap_header *header, u64 nr_pages)
 {
@@ -556,21 +574,21 @@ static const char *header_fault(const union swap_header *header, u64 nr_pages)
 	u32 nr_badpages = header->info.nr_badpages;
 
 	if (has_magic(header, hibernation_magic))
-		return "the device cannot hold a hibernation image";
+		return "cannot hold a hibernation image: use another swap device";
 	if (!has_magic(header, swap_magic))
 		return NULL;
-	/* Of a machine with the other byte order; swapon takes that. */
+	/* Written on a machine of the other byte order. swapon accepts that. */
 	if (version == swab32(SWAP_VERSION)) {
 		version = swab32(version);
 		last_page = swab32(last_page);
 		nr_badpages = swab32(nr_badpages);
 	}
 	if (version != SWAP_VERSION)
-		return "the swap header's version is unknown";
+		return "unknown version of the swap header: run mkswap";
 	if (!last_page || last_page >= nr_pages)
-		return "the swap header's size is not that of the device";
+		return "the swap header does not fit the size of the device: run mkswap";
 	if (nr_badpages)
-		return "the swap header marks pages as bad, and there are none";
+		return "the swap header lists bad pages: run mkswap without --check";
 	return NULL;
 }
 
@@ -587,7 +605,10 @@ static blk_status_t ramzswap_read(struct ramzswap *rz, struct bio *bio)
 		size_t at = iter.bi_sector << SECTOR_SHIFT;
 
 		memzero_bvec(&bvec);
-		/* It may end behind the header, as it may begin at any sector. */
+		/*
+		 * A bvec may start at any sector, so it may extend past the
+		 * header.
+		 */
 		if (iter.bi_sector < PAGE_SECTORS)
 			memcpy_to_page(bvec.bv_page, bvec.bv_offset,
 				       (char *)rz->header + at,
@@ -659,7 +680,7 @@ static struct ramzswap *dev_to_ramzswap(struct device *dev)
 	return dev_to_disk(dev)->private_data;
 }
 
-/* @buf is what root has written: it goes to the log, but not as it is. */
+/* @buf comes from user space: escape it before it goes to the log. */
 static int refuse(struct ramzswap *rz, const char *attr, const char *buf,
 		  const char *why, int err)
 {
@@ -669,15 +690,16 @@ static int refuse(struct ramzswap *rz, const char *attr, const char *buf,
 }
 
 /*
- * Swap has the device open exclusively from before it reads the header until
- * all is back in memory.  Whoever changes the device takes its place.
+ * swapon opens the device exclusively before it reads the header, and swapoff
+ * keeps it open until all pages are back in memory.  Whoever changes the device
+ * must open it exclusively in their place.
  */
 static struct file *ramzswap_claim(struct ramzswap *rz)
 {
 	return bdev_file_open_by_dev(disk_devt(rz->disk), BLK_OPEN_READ, rz, NULL);
 }
 
-/* For what can only be changed until the device is swapped on */
+/* For attributes that can only be changed before the device is swapped on. */
 static struct file *ramzswap_claim_unused(struct ramzswap *rz, const char *attr,
 					  const char *buf)
 {
@@ -687,20 +709,23 @@ static struct file *ramzswap_claim_unused(struct ramzswap *rz, const char *attr,
 
 	claim = ramzswap_claim(rz);
 	if (IS_ERR(claim))
-		return ERR_PTR(refuse(rz, attr, buf, "the device is in use",
+		return ERR_PTR(refuse(rz, attr, buf, "the device is in use: run swapoff first",
 				      PTR_ERR(claim)));
 	if (!rz->active)
 		return claim;
 	bdev_fput(claim);
 	return ERR_PTR(refuse(rz, attr, buf,
-			      "the device was in use: reset it first", -EBUSY));
+			      "the device was swapped on: write 1 to reset first", -EBUSY));
 }
 
 static void ramzswap_set_size(struct ramzswap *rz, u64 bytes)
 {
 	rz->nr_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
 	ramzswap_make_header(rz);
-	/* Whoever has the device open may have the old header in mind. */
+	/*
+	 * Drop the old header from the page cache of anyone who has the device
+	 * open.
+	 */
 	invalidate_bdev(rz->disk->part0);
 	set_capacity_and_notify(rz->disk, (sector_t)rz->nr_pages << PAGE_SECTORS_SHIFT);
 }
@@ -723,11 +748,13 @@ static ssize_t disksize_store(struct device *dev, struct device_attribute *attr,
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (parse_size(buf, &bytes))
-		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
+		return refuse(rz, attr->attr.name, buf,
+			      "not a size: write bytes with an optional suffix K to E, or N% of RAM",
+			      -EINVAL);
 	if (!valid_disksize(bytes)) {
 		char why[80];
 
-		scnprintf(why, sizeof(why), "not from %lu to %llu bytes",
+		scnprintf(why, sizeof(why), "the size must be from %lu to %llu bytes",
 			  RAMZSWAP_MIN_PAGES * PAGE_SIZE, ramzswap_max_disksize());
 		return refuse(rz, attr->attr.name, buf, why, -EINVAL);
 	}
@@ -758,7 +785,7 @@ static void ramzswap_set_limit(struct ramzswap *rz, u64 bytes)
 		batch = clamp(div_u64(bytes, RAMZSWAP_HELD_ERROR * num_possible_cpus()),
 			      1, batch);
 	WRITE_ONCE(share->batch, batch);
-	/* What CPUs hold back may be more than they are to from now on. */
+	/* CPUs may have accumulated more than the new batch allows. */
 	on_each_cpu(fold_held, share, true);
 	WRITE_ONCE(share->mem_limit, bytes);
 }
@@ -777,7 +804,9 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	if (parse_size(buf, &bytes) || bytes > S64_MAX)
-		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
+		return refuse(rz, attr->attr.name, buf,
+			      "not a size: write bytes with an optional suffix K to E, or N% of RAM",
+			      -EINVAL);
 
 	guard(mutex)(&rz->lock);
 	ramzswap_set_limit(rz, bytes);
@@ -820,11 +849,13 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 	if (!path)
 		return -ENOMEM;
 	if (!*path)
-		return refuse(rz, attr->attr.name, buf, "a path, or none", -EINVAL);
+		return refuse(rz, attr->attr.name, buf,
+			      "write the path of a block device or file, or none", -EINVAL);
 
 	/*
-	 * To open it may take long, and swapon and reset are not to wait for
-	 * that.  First see whether there is a point in it.
+	 * Opening may take long, and must not delay swapon and reset.  So check
+	 * first, without keeping the claim, whether the attribute may be
+	 * changed at all.
 	 */
 	scoped_guard(mutex, &rz->lock) {
 		claim = ramzswap_claim_unused(rz, attr->attr.name, buf);
@@ -843,7 +874,10 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 			bdev_fput(claim);
 		}
 	}
-	/* The one before, or the new one if it came too late. */
+	/*
+	 * The previous backing device, or the new one if the second claim
+	 * failed.
+	 */
 	ramzswap_backing_close(backing);
 	return IS_ERR(claim) ? PTR_ERR(claim) : len;
 }
@@ -869,8 +903,9 @@ static ssize_t initstate_show(struct device *dev, struct device_attribute *attr,
 static DEVICE_ATTR_RO(initstate);
 
 /*
- * What was counted since boot stays in the sum of all devices; what is stored
- * now is nothing, as the device is not in use.
+ * Fold the device's counters into the global ones, so that totals since boot
+ * stay correct.  The device is not in use, so nothing that is stored now is
+ * lost.
  */
 static void ramzswap_clear_counters(struct ramzswap *rz)
 {
@@ -903,7 +938,7 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 	claim = ramzswap_claim(rz);
 	if (IS_ERR(claim)) {
 		mutex_unlock(&rz->lock);
-		return refuse(rz, attr->attr.name, buf, "the device is in use",
+		return refuse(rz, attr->attr.name, buf, "the device is in use: run swapoff first",
 			      PTR_ERR(claim));
 	}
 	ramzswap_set_limit(rz, 0);
@@ -934,8 +969,9 @@ static const struct attribute_group ramzswap_group = {
 };
 
 /*
- * What a monitor asks for every second, so it is found out without a walk.  Names
- * and meanings are those of debugfs, but for mem_used and pages_incompressible.
+ * Counters for monitors that poll every second, so none of these walks the swap
+ * tables.  Names and meanings match debugfs, except for mem_used and
+ * pages_incompressible.
  */
 #define RAMZSWAP_STAT_ATTR(name, value)						\
 static ssize_t name##_show(struct device *dev, struct device_attribute *attr,	\
@@ -1065,7 +1101,7 @@ static int __init ramzswap_add(unsigned int index, int major)
 		.physical_block_size	= PAGE_SIZE,
 		.io_min			= PAGE_SIZE,
 		.io_opt			= PAGE_SIZE,
-		/* What is on its way to a backing device must not change. */
+		/* Data in flight to a backing device must not change. */
 		.features		= BLK_FEAT_SYNCHRONOUS | BLK_FEAT_STABLE_WRITES,
 	};
 	struct ramzswap *rz;
@@ -1146,7 +1182,7 @@ static int __init ramzswap_init(void)
 		return -ENOMEM;
 	major = register_blkdev(0, KBUILD_MODNAME);
 	if (major < 0) {
-		pr_err("no major number: %d\n", major);
+		pr_err("no devices: registering a major number failed with error %d\n", major);
 		destroy_workqueue(ramzswap_wq);
 		return major;
 	}
@@ -1155,7 +1191,8 @@ static int __init ramzswap_init(void)
 	for (i = 0; i < nr; i++) {
 		err = ramzswap_add(i, major);
 		if (err) {
-			pr_err("device %u of %u could not be made: %d\n", i, nr, err);
+			pr_err("creating ramzswap%u (of %u devices) failed with error %d: try a lower ramzswap.num_devices=\n",
+			       i, nr, err);
 			return err;
 		}
 	}

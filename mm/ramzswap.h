@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ramzswap: what the compressed swap cache tells of itself, and what it knows
- * of the ramzswap devices
+ * ramzswap: statistics of the compressed swap cache, and the interface between
+ * zswap, the ramzswap devices and their backing devices
  */
 #ifndef _MM_RAMZSWAP_H
 #define _MM_RAMZSWAP_H
@@ -23,21 +23,21 @@ struct ramzswap_backing;
 struct swap_iocb;
 
 /**
- * enum ramzswap_counter - what is counted on the way of a page
+ * enum ramzswap_counter - events and amounts that the cache counts
  * @RAMZSWAP_NUM_READS: pages read from the cache
  * @RAMZSWAP_NUM_WRITES: pages stored in the cache
- * @RAMZSWAP_FAILED_READS: pages that were in the cache but could not be read;
- *	whoever wanted them got an I/O error
- * @RAMZSWAP_FAILED_WRITES: pages that the cache was asked to store and did not;
- *	they went to the swap device or stayed in memory
- * @RAMZSWAP_NOTIFY_FREE: swap slots that were freed
+ * @RAMZSWAP_FAILED_READS: pages that could not be read from the cache or from a
+ *	backing device; the reader got an I/O error
+ * @RAMZSWAP_FAILED_WRITES: pages that the cache was asked to store and did not.
+ *	For a ramzswap device, only those that stayed in memory
+ * @RAMZSWAP_NOTIFY_FREE: swap slots freed
  * @RAMZSWAP_GOOD_COMPRESS: pages now in the cache that compressed to half
  *	their size or less
- * @RAMZSWAP_COMPR_BYTES: size of the compressed data that is now in the cache
+ * @RAMZSWAP_COMPR_BYTES: bytes of compressed data now in the cache
  * @RAMZSWAP_STORED: pages now in the cache
- * @RAMZSWAP_INCOMPRESSIBLE: those of them that are stored as they were
- * @RAMZSWAP_SPANS: what says where they are, see zswap_span_bytes()
- * @RAMZSWAP_NR_COUNTERS: how many counters there are
+ * @RAMZSWAP_INCOMPRESSIBLE: pages now in the cache that are stored uncompressed
+ * @RAMZSWAP_SPANS: spans now in the cache, see zswap_span_bytes()
+ * @RAMZSWAP_NR_COUNTERS: number of counters
  */
 enum ramzswap_counter {
 	RAMZSWAP_NUM_READS,
@@ -53,23 +53,23 @@ enum ramzswap_counter {
 	RAMZSWAP_NR_COUNTERS,
 };
 
-/* One CPU's share: only the sum over all CPUs says something. */
+/* One CPU's part of the counters.  Only the sum over all CPUs is meaningful. */
 struct ramzswap_counters {
 	long nr[RAMZSWAP_NR_COUNTERS];
 };
 
-/* For all swap devices but ramzswap's. */
+/* Counts for all swap devices except ramzswap's. */
 DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 
 /**
  * struct ramzswap_share - what one ramzswap device has in the cache
- * @counters: the device's own
+ * @counters: the device's own counters
  * @held: bytes of compressed data
- * @mem_limit: how many that may be, 0 for no limit of the device's own
- * @batch: how many bytes a CPU may hold back before it adds them to @held
- * @nomem_streak: how many folios were refused for lack of memory while nothing
- *	was stored
- * @poor_streak: how many pages were refused as they do not compress, likewise
+ * @mem_limit: limit for @held in bytes, 0 for none
+ * @batch: bytes that a CPU may accumulate before it adds them to @held
+ * @nomem_streak: folios refused for lack of memory since the last page was
+ *	stored
+ * @poor_streak: pages refused as incompressible since the last page was stored
  */
 struct ramzswap_share {
 	struct ramzswap_counters __percpu *counters;
@@ -81,10 +81,10 @@ struct ramzswap_share {
 };
 
 /**
- * ramzswap_count() - count something
- * @share: of the ramzswap device that it is about, NULL for any other device
- * @counter: what
- * @nr: how much; may be negative for what can become less again
+ * ramzswap_count() - add to a counter
+ * @share: the share of the ramzswap device, NULL for any other device
+ * @counter: the counter
+ * @nr: the amount; may be negative for counters of what is stored now
  *
  * Context: Any.
  */
@@ -100,26 +100,26 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
 }
 
 /*
- * ramzswap_share.batch of a device without a limit; with one, what all CPUs
- * hold back is no more than this part of the limit.  So nobody has to ask all
- * CPUs how near the limit is.
+ * ramzswap_share.batch of a device without a limit.  With a limit, all CPUs
+ * together accumulate at most one RAMZSWAP_HELD_ERROR-th of it, so that
+ * checking the limit does not need the exact sum over all CPUs.
  */
 #define RAMZSWAP_HELD_BATCH	(16 * PAGE_SIZE)
 #define RAMZSWAP_HELD_ERROR	64
 
 /**
- * ramzswap_hold() - account compressed data of a device
- * @share: the device's, or NULL
- * @bytes: how much more it has
- * @room_made: whether other pages made room for it
+ * ramzswap_hold() - charge compressed data to a device
+ * @share: the device's share, or NULL
+ * @bytes: bytes to charge
+ * @room_made: whether the caller has written back other pages to make room
  *
- * The sum may be wrong by what CPUs hold back, a %RAMZSWAP_HELD_ERROR-th of the
- * limit, so room that was made may not be in it yet.  And those that do this at
- * the same time do not see each other: the limit may be exceeded by a page for
- * each CPU.
+ * percpu_counter_read() may be off by what CPUs have accumulated: by a
+ * %RAMZSWAP_HELD_ERROR-th of the limit.  It may not show the room that the
+ * caller has made yet, so @room_made allows for that error.  Concurrent callers
+ * do not see each other's charges: the limit may be exceeded by a page per CPU.
  *
  * Context: Any.
- * Return: whether the device's limit allows it; if not, nothing is accounted.
+ * Return: true if the device's limit allows it; otherwise nothing is charged.
  */
 static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes,
 				 bool room_made)
@@ -142,13 +142,13 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 }
 
 /**
- * ramzswap_excess() - how much has a device to give up because of its limit?
- * @share: the device's, or NULL
- * @nr_pages: for so many pages, of unknown compressed size
+ * ramzswap_excess() - how much a device must write back to meet its limit
+ * @share: the device's share, or NULL
+ * @nr_pages: pages about to be stored, of unknown compressed size
  *
  * Context: Any.
- * Return: bytes of compressed data.  A large folio need not have room for all
- * its pages where that is much of the limit.
+ * Return: bytes of compressed data.  Room for @nr_pages is capped at an eighth
+ * of the limit, so that a large folio does not empty a small cache.
  */
 static inline u64 ramzswap_excess(struct ramzswap_share *share, unsigned int nr_pages)
 {
@@ -161,9 +161,9 @@ static inline u64 ramzswap_excess(struct ramzswap_share *share, unsigned int nr_
 }
 
 /**
- * ramzswap_release() - account compressed data of a device that was freed
- * @share: the device's, or NULL
- * @bytes: how much less it has
+ * ramzswap_release() - uncharge compressed data that was freed
+ * @share: the device's share, or NULL
+ * @bytes: bytes to uncharge
  *
  * Context: Any.
  */
@@ -176,10 +176,10 @@ static inline void ramzswap_release(struct ramzswap_share *share, unsigned int b
 
 /**
  * ramzswap_over_limit() - has a device reached its limit?
- * @share: the device's, or NULL
+ * @share: the device's share, or NULL
  *
  * Context: Any.
- * Return: whether it has; a device without a limit never has.
+ * Return: true if it has; a device without a limit never has.
  */
 static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 {
@@ -189,24 +189,25 @@ static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 }
 
 /**
- * struct ramzswap - a device /dev/ramzswapN; they stay until the machine stops
- * @disk: what user space sees of it
- * @share: what it has in the cache
+ * struct ramzswap - a device /dev/ramzswapN; lives until shutdown
+ * @disk: the gendisk
+ * @share: what the device has in the cache
  * @lock: held while user space changes the device; outermost
- * @nr_pages: size, including the header's page; guarded by @lock, and stays as
- *	it is while somebody has the device open exclusively, as swapon has
- * @active: whether it was swapped on since it was made or reset; as @nr_pages
- * @backing: where pages go that do not stay in memory, or NULL; as @nr_pages
+ * @nr_pages: size in pages, including the header; guarded by @lock, and
+ *	constant while the device is open exclusively, as it is for swapon
+ * @active: whether the device was swapped on since boot or the last reset;
+ *	guarded like @nr_pages
+ * @backing: the backing device, or NULL; guarded like @nr_pages
  * @header_lock: guards the contents of @header; a leaf
- * @header: the first page, all that user space can store on the device
+ * @header: the first page, the only one that user space can write
  * @invalid_io: I/O requests for anything but the first page
- * @full_lock: guards the fields below; taken with a swap cluster's lock held,
- *	and the swap core's swap_avail_lock is taken inside
- * @full: the swap area that the swap core takes for full, NULL if it is not
- * @full_interval: how long until @full_work looks again, in jiffies
- * @full_looked: when somebody who had freed slots looked last; not guarded
- * @nomem_since: when share.nomem_streak began, in jiffies; not guarded
- * @full_work: looks from time to time whether there is room again
+ * @full_lock: guards the fields below unless they say otherwise; nests
+ *	inside the swap cluster lock and outside swap_avail_lock
+ * @full: the swap area marked as full, NULL if none is
+ * @full_interval: delay until @full_work checks again, in jiffies
+ * @full_looked: when a task that freed slots last checked for room; unguarded
+ * @nomem_since: when share.nomem_streak began, in jiffies; unguarded
+ * @full_work: checks periodically whether there is room again
  */
 struct ramzswap {
 	struct gendisk *disk;
@@ -216,11 +217,11 @@ struct ramzswap {
 	bool active;
 	struct ramzswap_backing *backing;
 
-	struct mutex header_lock;	/* the contents of header */
+	struct mutex header_lock;	/* guards header's contents */
 	union swap_header *header;
 	atomic_long_t invalid_io;
 
-	spinlock_t full_lock;		/* what follows */
+	spinlock_t full_lock;		/* guards the fields below */
 	struct swap_info_struct *full;
 	unsigned int full_interval;
 	unsigned long full_looked;
@@ -233,16 +234,16 @@ unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
 u64 ramzswap_mem_used(struct ramzswap *rz);
 
 /**
- * struct ramzswap_backing_usage - what is on a backing device
- * @total: blocks that can be used, of a page each
- * @used: blocks that have a page
- * @bad: blocks that could not be written
- * @stopped: whether the device has stopped working
- * @stops: how often it has
+ * struct ramzswap_backing_usage - usage of a backing device
+ * @total: usable blocks, of a page each
+ * @used: blocks that hold a page
+ * @bad: blocks retired because they could not be written
+ * @stopped: whether the device is stopped
+ * @stops: how often it was stopped
  * @reads: pages read
  * @writes: pages written
- * @write_ios: I/O requests that wrote them
- * @meta_bytes: memory to know what is where
+ * @write_ios: I/O requests that wrote @writes
+ * @meta_bytes: memory for the slot-to-block table and the bitmaps
  */
 struct ramzswap_backing_usage {
 	unsigned long total;
@@ -315,12 +316,12 @@ static inline bool ramzswap_may_write_back(struct ramzswap_share *share)
 #endif
 
 /**
- * struct zswap_usage - how much zswap stores, and in how much memory
- * @stored_pages: pages that are stored
- * @incompressible_pages: those of them that are stored as they were
+ * struct zswap_usage - what zswap stores, and the memory that it takes
+ * @stored_pages: pages stored
+ * @incompressible_pages: pages stored uncompressed
  * @pool_pages: pages that the compressed data occupies
- * @max_pool_pages: pages that it may occupy
- * @meta_bytes: memory for the pools' own needs
+ * @max_pool_pages: limit for the cache in front of disks, in pages
+ * @meta_bytes: memory for the pools' own data
  */
 struct zswap_usage {
 	unsigned long stored_pages;

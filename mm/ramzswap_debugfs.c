@@ -2,11 +2,11 @@
 /*
  * ramzswap: statistics of the compressed swap cache
  *
- * /sys/kernel/debug/ramzswap/stats, and for each device ramzswapN/stats next
- * to it, have a line "name value" for each number, in bytes or counts;
- * Documentation/admin-guide/mm/ramzswap.rst says what they mean.  What happens
- * often is counted per CPU where it happens.  What can be found out by looking
- * is looked for when somebody reads a file.
+ * /sys/kernel/debug/ramzswap/stats and, for each device,
+ * /sys/kernel/debug/ramzswap/ramzswapN/stats have one "name value" line per
+ * number, in bytes or counts.  Documentation/admin-guide/mm/ramzswap.rst
+ * explains them.  Frequent events are counted per CPU where they happen.
+ * Everything else is computed when a file is read.
  */
 
 #include <linux/blkdev.h>
@@ -27,11 +27,11 @@
 DEFINE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 
 /**
- * ramzswap_sum() - add up a counter
- * @counters: whose
- * @counter: which
+ * ramzswap_sum() - sum a counter over all CPUs
+ * @counters: the counters of a device, or of all others
+ * @counter: the counter to sum
  *
- * The CPUs are not stopped for it: the sum may miss what is on its way.
+ * Other CPUs keep counting meanwhile, so the sum may miss their latest changes.
  *
  * Context: Any.
  * Return: the sum.
@@ -47,7 +47,7 @@ unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
 	return max(sum, 0L);
 }
 
-/* Of all swap devices */
+/* Sum over all swap devices. */
 static unsigned long counter_sum(enum ramzswap_counter counter)
 {
 	unsigned long sum = ramzswap_sum(&ramzswap_counters, counter);
@@ -59,7 +59,7 @@ static unsigned long counter_sum(enum ramzswap_counter counter)
 	return sum;
 }
 
-/* Slots of a device whose pages were found to be zero, and are not stored. */
+/* Count the slots whose pages are all zeros, and so are not stored anywhere. */
 static unsigned long count_zero_slots(struct swap_info_struct *si)
 {
 	unsigned long offset, nr = 0;
@@ -78,7 +78,7 @@ static unsigned long count_zero_slots(struct swap_info_struct *si)
 	return nr;
 }
 
-/* What has to be looked for in the swap devices. */
+/* Gather what only a walk over the swap devices can tell. */
 static void scan_devices(unsigned long *zero_pages, size_t *tree_bytes)
 {
 	int type;
@@ -88,7 +88,7 @@ static void scan_devices(unsigned long *zero_pages, size_t *tree_bytes)
 	for (type = 0; type < MAX_SWAPFILES; type++) {
 		struct swap_info_struct *si;
 
-		/* Once there, it stays, but for its reference. */
+		/* A swap_info_struct is never freed, but may not be in use. */
 		if (!READ_ONCE(swap_info[type]))
 			continue;
 		si = get_swap_device(swp_entry(type, 1));
@@ -141,7 +141,7 @@ static int stats_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
 
-/* The pool is everybody's: a device's share of it is by compressed bytes. */
+/* All devices share the pool.  Attribute pool pages by compressed bytes. */
 static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
 {
 	u64 all = counter_sum(RAMZSWAP_COMPR_BYTES);
@@ -149,7 +149,7 @@ static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
 	return all ? mul_u64_u64_div_u64(usage->pool_pages, min(bytes, all), all) : 0;
 }
 
-/* All that counters know of: what takes a walk is not in it. */
+/* Sum up what counters know; anything that takes a walk is not included. */
 static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
 		    const struct ramzswap_backing_usage *backing)
 {
@@ -159,11 +159,13 @@ static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
 }
 
 /**
- * ramzswap_mem_used() - how much memory does it take what a device has?
+ * ramzswap_mem_used() - memory that a device's swapped pages take
  * @rz: the device; its lock is held
  *
- * Context: May sleep.  Looks at counters only: what takes a walk is not counted,
- * which is the index of what zswap stores, see zswap_tree_bytes().
+ * Only adds up counters.  The index of zswap's entries takes a walk to measure
+ * and is not included, see zswap_tree_bytes().
+ *
+ * Context: May sleep.
  * Return: bytes.
  */
 u64 ramzswap_mem_used(struct ramzswap *rz)
@@ -197,7 +199,7 @@ static int device_stats_show(struct seq_file *m, void *unused)
 		tree_bytes = zswap_tree_bytes(si->type);
 		put_swap_device(si);
 	}
-	/* The backing device stays while this is held. */
+	/* Keeps the backing device attached. */
 	guard(mutex)(&rz->lock);
 	ramzswap_backing_get_usage(rz->backing, &backing);
 	zswap_get_usage(&usage);

@@ -9,7 +9,7 @@
  * zbud stores compressed pages: objects of up to PAGE_SIZE bytes that are
  * written once, read a few times and freed in any order, while the system is
  * short of memory.  It uses single pages only, each of which holds up to 16
- * objects (8 on 32-bit).
+ * objects (8 on 32-bit), or more if they are tiny.
  *
  * **Chunks and slots.**  A page is divided into 128 chunks, of 32 bytes where
  * pages have 4 KiB.  An object takes a run of chunks and one of the page's
@@ -18,6 +18,14 @@
  * order of what they describe, so an object begins where the lengths of the
  * slots before it add up to, and nothing needs to be stored in the page but
  * the objects.
+ *
+ * **Tiny objects.**  Objects of less than a sixteenth of a page (an eighth on
+ * 32-bit) would use up a page's slots before its chunks.  They go to pages that
+ * are divided into cells of the same size, from 32 bytes on.  Struct page says
+ * how large the cells of a page are, and how many are free.  Which of them are
+ * free, the cells say: they begin with 0, where an object has the address of its
+ * handle word.  Before a tiny object takes a new page, it takes a slot of a page
+ * that has no room for anything larger.
  *
  * **Free space.**  Pages hang in buckets by their number of free chunks, and
  * an object goes to the fullest page that has enough of them, found by a
@@ -31,9 +39,10 @@
  * are of the same shard.
  *
  * **Handles.**  The owner of an object provides a word of memory, in which
- * zbud keeps the object's place: page frame number, shard and slot, and whether
- * it is split: an object can be freed without looking at it.  The object in
- * turn begins with the address of that word.  So zbud can move an object to
+ * zbud keeps the object's place: page frame number, shard, and either the cell
+ * or the slot and whether the object is split.  To free an object in a slot, zbud
+ * does not look at it; of one in a cell, it looks at the address only.  The object in turn
+ * begins with the address of that word.  So zbud can move an object to
  * another page and tell the owner by rewriting the word, and needs no table
  * in between.  The word must stay where it is while the object is
  * allocated, and only zbud may write it.  An object that needs the whole page
@@ -54,6 +63,7 @@
  * the objects of its emptiest pages into the holes of the others, and gives the
  * pages back.  It moves one object at a time and lets go of the lock in
  * between; the page that it empties is isolated meanwhile, as for migration.
+ * What is in cells goes to cells of the same size.
  * Frees start it, so an idle pool costs nothing; where it gains nothing, it is
  * not started again before there is more to gain.  Under memory pressure a
  * shrinker does the same, and goes further.
@@ -97,24 +107,17 @@
  */
 #define ZBUD_MAX_TRIES		8
 
-/* Bits of the largest page frame number, as in zsmalloc. */
-#if defined(MAX_POSSIBLE_PHYSMEM_BITS)
-#define ZBUD_PFN_BITS		(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT)
-#elif defined(MAX_PHYSMEM_BITS)
-#define ZBUD_PFN_BITS		(MAX_PHYSMEM_BITS - PAGE_SHIFT)
-#else
-#define ZBUD_PFN_BITS		(BITS_PER_LONG - PAGE_SHIFT)
-#endif
-
 /* Enough for CPUs to stay out of each other's way, even if one stores it all. */
 #define ZBUD_SHARDS_PER_CPU	8
-#define ZBUD_SHARD_BITS		MIN(6, BITS_PER_LONG - ZBUD_PFN_BITS - \
-				    ZBUD_SLOT_BITS - ZBUD_SPLIT_BITS)
+/* A constant, as sparse refuses what min() makes of the whole expression. */
+enum { ZBUD_SHARD_BITS = MIN(6, ZBUD_SPARE_BITS - ZBUD_PLACE_BITS) };
 #define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
 /* An object may go to as many of them; if there is no memory, to all. */
 #define ZBUD_SHARDS_SEARCHED	4U
+/* Of a class of cells, there is to be little more than one page with room. */
+#define ZBUD_SHARDS_FOR_CELLS	16U
 
 /*
  * Compaction starts when more than one part in 8 of a shard is free, and ends
@@ -134,23 +137,25 @@ static_assert(ZBUD_SHARD_BITS >= 0);
  * @index: the shard's number in its pool, for the handles
  * @bitmap: a bit for each bucket, set if there are pages in it.  Peeked at
  *	without the lock, to see whether it is worth taking.
- * @buckets: pages by free chunks.  Bucket 0 is never searched: it has the
- *	pages that are full, or have no slot left.
+ * @buckets: pages by free chunks, or by the class of their cells.  Bucket 0 is
+ *	never searched: it has the pages that are full, or have no slot left.
  * @nr_pages: pages of the shard.  Like what follows, it is changed with the
  *	lock held, but read without it.
  * @nr_free: free chunks of the pages that can be searched
  * @gave_up: with so many of them, compaction gained nothing; or 0
  * @nr_lost: second parts that nobody can find, as the first is in a bad frame
+ * @free_cells: of the pages in each class' bucket
  */
 struct zbud_shard {
 	spinlock_t lock; /* see above */
 	unsigned int index;
-	unsigned long bitmap[BITS_TO_LONGS(ZBUD_CHUNKS)] __guarded_by(&lock);
-	struct list_head buckets[ZBUD_CHUNKS] __guarded_by(&lock);
+	unsigned long bitmap[BITS_TO_LONGS(ZBUD_BUCKETS)] __guarded_by(&lock);
+	struct list_head buckets[ZBUD_BUCKETS] __guarded_by(&lock);
 	unsigned long nr_pages;
 	unsigned long nr_free;
 	unsigned long gave_up;
 	unsigned long nr_lost;
+	unsigned int free_cells[ZBUD_CELL_CLASSES] __guarded_by(&lock);
 } ____cacheline_aligned_in_smp;
 
 /**
@@ -193,14 +198,17 @@ static inline struct zbud_pool *shard_pool(struct zbud_shard *shard)
 static inline unsigned long make_handle(const struct zbud_run *run,
 					unsigned long header)
 {
-	return ((page_to_pfn(run->page) << ZBUD_SHARD_BITS |
-		 run->page->zbud_shard->index) << ZBUD_SLOT_BITS | run->slot) <<
-	       ZBUD_SPLIT_BITS | (header & ZBUD_FIRST_PART);
+	unsigned long place = run->slot;
+
+	if (!page_has_cells(run->page))
+		place = place << ZBUD_SPLIT_BITS | (header & ZBUD_FIRST_PART);
+	return (page_to_pfn(run->page) << ZBUD_SHARD_BITS |
+		run->page->zbud_shard->index) << ZBUD_PLACE_BITS | place;
 }
 
 static inline unsigned long handle_pfn(unsigned long handle)
 {
-	return handle >> (ZBUD_SHARD_BITS + ZBUD_SLOT_BITS + ZBUD_SPLIT_BITS);
+	return handle >> (ZBUD_SHARD_BITS + ZBUD_PLACE_BITS);
 }
 
 static inline struct page *handle_page(unsigned long handle)
@@ -208,15 +216,16 @@ static inline struct page *handle_page(unsigned long handle)
 	return pfn_to_page(handle_pfn(handle));
 }
 
-static inline unsigned int handle_slot(unsigned long handle)
+/* The cell, or the slot above the bit that says whether it has a first part. */
+static inline unsigned int handle_place(unsigned long handle)
 {
-	return (handle >> ZBUD_SPLIT_BITS) & (ZBUD_SLOTS - 1);
+	return handle & (BIT(ZBUD_PLACE_BITS) - 1);
 }
 
 static inline struct zbud_shard *handle_shard(struct zbud_pool *pool,
 					      unsigned long handle)
 {
-	return pool_shard(pool, handle >> (ZBUD_SLOT_BITS + ZBUD_SPLIT_BITS));
+	return pool_shard(pool, handle >> ZBUD_PLACE_BITS);
 }
 
 /* A word of the header: number 0 has the owner, number 1 the link. */
@@ -226,7 +235,7 @@ static unsigned long read_header(const struct zbud_run *run, unsigned int nr)
 
 	if (page_whole(run->page))
 		return (unsigned long)run->page->zbud_owner;
-	addr = kmap_local_page(run->page) + chunks_to_bytes(run->start);
+	addr = kmap_local_page(run->page) + run->offset;
 	value = addr[nr];
 	kunmap_local(addr);
 	return value;
@@ -241,7 +250,7 @@ static void write_header(const struct zbud_run *run, unsigned int nr,
 		run->page->zbud_owner = (unsigned long *)value;
 		return;
 	}
-	addr = kmap_local_page(run->page) + chunks_to_bytes(run->start);
+	addr = kmap_local_page(run->page) + run->offset;
 	addr[nr] = value;
 	kunmap_local(addr);
 }
@@ -260,16 +269,14 @@ static inline size_t part_offset(const struct zbud_object *obj, unsigned int nr)
 	const struct zbud_run *run = &obj->parts[nr];
 	unsigned int words = obj->nr_parts - nr;
 
-	return page_whole(run->page) ? 0 :
-	       chunks_to_bytes(run->start) + words * ZBUD_HEADER_SIZE;
+	return page_whole(run->page) ? 0 : run->offset + words * ZBUD_HEADER_SIZE;
 }
 
 static inline size_t part_room(const struct zbud_object *obj, unsigned int nr)
 {
 	const struct zbud_run *run = &obj->parts[nr];
 
-	return chunks_to_bytes(run->start + run_chunks(run)) -
-	       part_offset(obj, nr);
+	return run->offset + run_bytes(run) - part_offset(obj, nr);
 }
 
 static inline size_t object_room(const struct zbud_object *obj)
@@ -308,12 +315,23 @@ static bool handle_run(struct zbud_shard *shard, unsigned long word,
 		       struct zbud_run *run)
 {
 	run->page = handle_page(word);
-	run->slot = handle_slot(word);
+	run->slot = handle_place(word);
 	if (unlikely(!PageZbud(run->page) ||
-		     READ_ONCE(run->page->zbud_shard) != shard ||
+		     READ_ONCE(run->page->zbud_shard) != shard))
+		return false;
+	if (page_has_cells(run->page)) {
+		size_t size = cell_size(run->page);
+
+		/* The page of a stale handle may not have its cells yet. */
+		run->offset = run->slot * size;
+		return size && run->offset + size <= PAGE_SIZE &&
+		       (PageHWPoison(run->page) || read_header(run, 0));
+	}
+	run->slot >>= ZBUD_SPLIT_BITS;
+	if (unlikely(run->slot >= ZBUD_SLOTS ||
 		     !slot_used(run->page->zbud_slots[run->slot])))
 		return false;
-	run->start = slot_start(run->page, run->slot);
+	run->offset = chunks_to_bytes(slot_start(run->page, run->slot));
 	return true;
 }
 
@@ -332,23 +350,27 @@ static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
  * Nothing is read from a frame that memory_failure() found to be bad.  An object
  * that has a part there can be freed, but not read.  If that is the first part,
  * nobody knows where the second one is: it stays where it is, for good.
+ * Nor can a free cell be told from others there: a stale copy of a handle, freed
+ * again, counts it as free once more.  What the owner has is 0 after the first.
  */
 static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 			unsigned long word, struct zbud_object *obj, bool read)
 {
 	struct zbud_run *parts = obj->parts;
 	unsigned long link;
+	bool split;
 
 	obj->nr_parts = 1;
 	/* A word that was freed is 0, which may be no page's. */
 	if (unlikely(!(word || pfn_valid(0)) || !handle_run(shard, word, &parts[0])))
 		goto none;
+	split = word & ZBUD_FIRST_PART && !page_has_cells(parts[0].page);
 	if (unlikely(PageHWPoison(parts[0].page))) {
-		if (!read && word & ZBUD_FIRST_PART)
+		if (!read && split)
 			shard->nr_lost++;
 		return !read;
 	}
-	if (!(word & ZBUD_FIRST_PART)) {
+	if (!split) {
 		if (!read && !IS_ENABLED(CONFIG_DEBUG_VM))
 			return true;
 		if (likely(header_is(&parts[0], handle, 0)))
@@ -376,7 +398,18 @@ none:
 /* The slots of a page_whole() say nothing, but it has no free chunks either. */
 static inline unsigned int page_bucket(const struct page *page)
 {
+	if (page_has_cells(page))
+		return page_cells(page)->nr_free ? page_cells(page)->bucket : 0;
 	return page_has_slot(page) ? page_free_chunks(page) : 0;
+}
+
+/* The free chunks that a page in this bucket counts for. */
+static inline unsigned int counted_chunks(const struct page *page,
+					  unsigned int bucket)
+{
+	return bucket_has_cells(bucket) ?
+		page_cells(page)->nr_counted * cell_size(page) / ZBUD_CHUNK_SIZE :
+		bucket;
 }
 
 static void bucket_add(struct zbud_shard *shard, struct page *page)
@@ -388,10 +421,19 @@ static void bucket_add(struct zbud_shard *shard, struct page *page)
 		return;
 	list_add(&page->zbud_list, &shard->buckets[bucket]);
 	__set_bit(bucket, shard->bitmap);
-	WRITE_ONCE(shard->nr_free, shard->nr_free + bucket);
+	if (bucket_has_cells(bucket)) {
+		struct zbud_cells *cells = page_cells(page);
+
+		cells->nr_counted = cells->nr_free;
+		shard->free_cells[bucket - ZBUD_CHUNKS] += cells->nr_free;
+		/* To be filled from here, and emptied from there. */
+		if (cells->nr_free > page_nr_cells(page) / 2)
+			list_move_tail(&page->zbud_list, &shard->buckets[bucket]);
+	}
+	WRITE_ONCE(shard->nr_free, shard->nr_free + counted_chunks(page, bucket));
 }
 
-/* The largest bucket that has pages, or 0. */
+/* The largest bucket that has pages without cells, or 0. */
 static inline unsigned int largest_bucket(const struct zbud_shard *shard)
 {
 	unsigned int i = BITS_TO_LONGS(ZBUD_CHUNKS);
@@ -413,7 +455,9 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 	if (page_isolated(page))
 		return;
 	list_del(&page->zbud_list);
-	WRITE_ONCE(shard->nr_free, shard->nr_free - bucket);
+	if (bucket_has_cells(bucket))
+		shard->free_cells[bucket - ZBUD_CHUNKS] -= page_cells(page)->nr_counted;
+	WRITE_ONCE(shard->nr_free, shard->nr_free - counted_chunks(page, bucket));
 	if (list_empty(&shard->buckets[bucket]))
 		__clear_bit(bucket, shard->bitmap);
 }
@@ -459,15 +503,18 @@ static void shard_remove_page(struct zbud_shard *shard, struct page *page)
 
 /* === Objects in a shard ================================================== */
 
-/* Find a run of free chunks in the fullest page that has one. */
-static bool take_run(struct zbud_shard *shard, unsigned int chunks,
-		     struct zbud_run *run)
+/*
+ * Find a run in the fullest page that has one, of those in the buckets below
+ * @end: either of free chunks, or a cell.
+ */
+static bool take_run_below(struct zbud_shard *shard, unsigned int chunks,
+			   unsigned int end, struct zbud_run *run)
 	__must_hold(&shard->lock)
 {
 	unsigned int bucket = chunks, tries = ZBUD_MAX_TRIES;
 	struct page *page, *next;
 
-	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_CHUNKS) {
+	for_each_set_bit_from(bucket, shard->bitmap, end) {
 		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
 			int slot;
 
@@ -489,6 +536,15 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 	return false;
 }
 
+static bool take_run(struct zbud_shard *shard, unsigned int chunks,
+		     struct zbud_run *run)
+	__must_hold(&shard->lock)
+{
+	unsigned int end = bucket_has_cells(chunks) ? chunks + 1 : ZBUD_CHUNKS;
+
+	return take_run_below(shard, chunks, end, run);
+}
+
 /*
  * Free a run.
  *
@@ -497,18 +553,15 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
 {
-	unsigned int chunks = run_chunks(run);
 	struct page *page = run->page;
 	unsigned int bucket = page_bucket(page);
+	bool empty = vacate(run);
 
-	page_add_free_chunks(page, chunks);
-	if (page_free_chunks(page) == ZBUD_CHUNKS) {
-		bucket_del(shard, page, bucket);
+	bucket_del(shard, page, bucket);
+	if (empty) {
 		shard_remove_page(shard, page);
 		return page;
 	}
-	page->zbud_slots[run->slot] = slot_make_hole(chunks);
-	bucket_del(shard, page, bucket);
 	bucket_add(shard, page);
 	return NULL;
 }
@@ -573,8 +626,8 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 	obj->nr_parts = 2;
 	if (take_run(shard, chunks, &obj->parts[1])) {
 		/* If that is in the same page, it may have moved the first. */
-		obj->parts[0].start = slot_start(obj->parts[0].page,
-						 obj->parts[0].slot);
+		obj->parts[0].offset = slot_offset(obj->parts[0].page,
+						   obj->parts[0].slot);
 		return true;
 	}
 	drop_run(shard, &obj->parts[0]);
@@ -728,7 +781,7 @@ static void replace_page(struct page *dst, struct page *src)
 	struct zbud_run run;
 
 	__folio_set_zbud(page_folio(dst));
-	page_add_free_chunks(dst, page_free_chunks(src));
+	WRITE_ONCE(dst->page_type, dst->page_type | page_free_chunks(src));
 	WRITE_ONCE(dst->zbud_shard, src->zbud_shard);
 	memcpy(dst->zbud_slots, src->zbud_slots, sizeof(dst->zbud_slots));
 	copy_highpage(dst, src);
@@ -737,9 +790,11 @@ static void replace_page(struct page *dst, struct page *src)
 	for (run = first_run(dst); run.page; run = next_run(run))
 		if (!(read_header(&run, 0) & ZBUD_SECOND_PART))
 			part_moved(&run);
-	for (run = first_run(dst); run.page; run = next_run(run))
-		if (read_header(&run, 0) & ZBUD_SECOND_PART)
-			part_moved(&run);
+	/* Parts are never in cells, and there may be many of those. */
+	if (!page_has_cells(dst))
+		for (run = first_run(dst); run.page; run = next_run(run))
+			if (read_header(&run, 0) & ZBUD_SECOND_PART)
+				part_moved(&run);
 	WRITE_ONCE(src->zbud_shard, NULL);
 }
 
@@ -813,29 +868,60 @@ static bool shard_wants_compaction(struct zbud_shard *shard)
 static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
 {
-	unsigned int chunks = run_chunks(run);
+	unsigned int bucket = run_bucket(run);
 	unsigned long header = read_header(run, 0);
+	size_t bytes = run_bytes(run);
 	struct zbud_object to = { .nr_parts = 1 };
 	void *addr;
 
-	if (take_run(shard, chunks, &to.parts[0])) {
-		memcpy_page(to.parts[0].page, chunks_to_bytes(to.parts[0].start),
-			    run->page, chunks_to_bytes(run->start),
-			    chunks_to_bytes(chunks));
+	if (take_run(shard, bucket, &to.parts[0])) {
+		memcpy_page(to.parts[0].page, to.parts[0].offset,
+			    run->page, run->offset, bytes);
 		part_moved(&to.parts[0]);
 		return true;
 	}
-	if (header & ZBUD_PART_MASK ||
-	    !take_two_runs(shard, chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE,
-			   chunks, &to))
+	if (header & ZBUD_PART_MASK || bucket_has_cells(bucket) ||
+	    !take_two_runs(shard, bytes - ZBUD_HEADER_SIZE, bucket, &to))
 		return false;
 
 	addr = kmap_local_page(run->page);
-	set_object(&to, header_owner(header),
-		   addr + chunks_to_bytes(run->start) + ZBUD_HEADER_SIZE,
-		   chunks_to_bytes(chunks) - ZBUD_HEADER_SIZE);
+	set_object(&to, header_owner(header), addr + run->offset + ZBUD_HEADER_SIZE,
+		   bytes - ZBUD_HEADER_SIZE);
 	kunmap_local(addr);
 	return true;
+}
+
+/*
+ * Of the pages of cells that others of their class have room for, one with the
+ * most free space: more than compaction leaves.
+ */
+static struct page *sparsest_cells(struct zbud_shard *shard)
+	__must_hold(&shard->lock)
+{
+	unsigned int bucket = ZBUD_CHUNKS + 1, most = ZBUD_CHUNKS / ZBUD_COMPACT_START;
+	struct page *page, *next, *found = NULL;
+
+	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_BUCKETS) {
+		unsigned int tries = ZBUD_MAX_TRIES;
+
+		list_for_each_entry_safe_reverse(page, next, &shard->buckets[bucket],
+						 zbud_list) {
+			unsigned int chunks = counted_chunks(page, bucket);
+
+			if (unlikely(PageHWPoison(page))) {
+				isolate_page(shard, page);
+				continue;
+			}
+			if (shard->free_cells[bucket - ZBUD_CHUNKS] < page_nr_cells(page) ||
+			    !tries--)
+				break;
+			if (chunks <= most || page_pinned(page))
+				continue;
+			most = chunks;
+			found = page;
+		}
+	}
+	return found;
 }
 
 /* Of the pages that can be emptied, the one with the most free space. */
@@ -843,8 +929,10 @@ static struct page *sparsest_page(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
 {
 	unsigned int bucket = ZBUD_CHUNKS, tries = ZBUD_MAX_TRIES;
-	struct page *page, *next;
+	struct page *page = sparsest_cells(shard), *next;
 
+	if (page)
+		return page;
 	while ((bucket = bucket_below(shard, bucket))) {
 		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
 			if (unlikely(PageHWPoison(page))) {
@@ -885,9 +973,11 @@ enum zbud_step {
 
 /*
  * Move the first object of a page that isolate_sparsest_page() returned, or put
- * the page back.
+ * the page back.  The search begins at @slot, and what is returned there is where
+ * the next one does: as nothing is added to the page, what was empty stays so.
  */
-static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page)
+static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page,
+				     unsigned int *slot)
 {
 	enum zbud_step step = ZBUD_STUCK;
 	struct zbud_run run;
@@ -896,10 +986,13 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 	/* Frees that came between may have emptied it. */
 	if (page->zbud_shard != shard)
 		return ZBUD_EMPTIED;
-	run = first_run(page);
 	/* It stays isolated, or it would be the sparsest again. */
-	if (PageHWPoison(page) || !owner_agrees(&run))
+	if (PageHWPoison(page))
 		return ZBUD_FIXED;
+	run = find_run(page, *slot);
+	if (!run.page || !owner_agrees(&run))
+		return ZBUD_FIXED;
+	*slot = run.slot;
 	if (page_pinned(page)) {
 		step = ZBUD_PINNED;
 	} else if (move_run(shard, &run)) {
@@ -921,10 +1014,11 @@ static enum zbud_step shard_empty_page(struct zbud_shard *shard)
 {
 	struct page *page = isolate_sparsest_page(shard);
 	enum zbud_step step = ZBUD_STUCK;
+	unsigned int slot = 0;
 
 	if (page) {
 		do {
-			step = move_first_run(shard, page);
+			step = move_first_run(shard, page, &slot);
 		} while (step == ZBUD_MOVED);
 		put_page(page);
 	}
@@ -1034,7 +1128,8 @@ static unsigned long shrinker_scan(struct shrinker *shrinker,
 struct zbud_data {
 	const void *src;
 	size_t size;
-	unsigned int chunks;	/* if it is not split */
+	unsigned int bucket;	/* chunks if it is not split, or cells */
+	unsigned int end;	/* of the buckets to search */
 	unsigned long *handle;
 	unsigned int home;	/* the first shard to search */
 };
@@ -1047,8 +1142,8 @@ static bool store_in_shard(struct zbud_shard *shard, const struct zbud_data *dat
 
 	obj.nr_parts = 1;
 	guard(spinlock)(&shard->lock);
-	if (split ? !take_two_runs(shard, data->size, data->chunks, &obj) :
-		    !take_run(shard, data->chunks, &obj.parts[0]))
+	if (split ? !take_two_runs(shard, data->size, data->bucket, &obj) :
+		    !take_run_below(shard, data->bucket, data->end, &obj.parts[0]))
 		return false;
 	set_object(&obj, data->handle, data->src, data->size);
 	return true;
@@ -1061,7 +1156,7 @@ static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data
 	DECLARE_BITMAP(may_split_in, ZBUD_MAX_SHARDS) = {};
 	unsigned int i;
 
-	if (data->chunks >= ZBUD_CHUNKS)
+	if (data->bucket == ZBUD_CHUNKS)
 		return false;
 	nr = min(nr, pool->nr_shards);
 	for (i = 0; i < nr; i++) {
@@ -1069,14 +1164,33 @@ static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data
 		/* Only a peek: if it is wrong, that costs a little space or time. */
 		unsigned int bucket = data_race(largest_bucket(shard));
 
-		if (bucket >= data->chunks && store_in_shard(shard, data, false))
+		if (bucket >= data->bucket && store_in_shard(shard, data, false))
 			return true;
-		if (may_split(bucket, data->chunks))
+		if (may_split(bucket, data->bucket))
 			__set_bit(i, may_split_in);
 	}
 	for_each_set_bit(i, may_split_in, nr)
 		if (store_in_shard(pool_shard(pool, data->home + i), data, true))
 			return true;
+	return false;
+}
+
+/* The same for those buckets alone that @data names, and not split. */
+static bool store_tiny_in_shards(struct zbud_pool *pool,
+				 const struct zbud_data *data, unsigned int nr)
+{
+	unsigned int i;
+
+	nr = min(nr, pool->nr_shards);
+	for (i = 0; i < nr; i++) {
+		struct zbud_shard *shard = pool_shard(pool, data->home + i);
+		/* Only a peek, as above. */
+		unsigned int bucket = data_race(find_next_bit(shard->bitmap,
+							      data->end, data->bucket));
+
+		if (bucket < data->end && store_in_shard(shard, data, false))
+			return true;
+	}
 	return false;
 }
 
@@ -1091,19 +1205,40 @@ static bool store_in_new_page(struct zbud_pool *pool,
 		return false;
 
 	__folio_set_zbud(page_folio(page));
-	page_add_free_chunks(page, ZBUD_CHUNKS);
 	shard = pool_shard(pool, data->home);
 	WRITE_ONCE(page->zbud_shard, shard);
 	memset(page->zbud_slots, 0, sizeof(page->zbud_slots));
+	if (bucket_has_cells(data->bucket))
+		page_set_cells(page, data->bucket);
+	else
+		page_add_free_chunks(page, ZBUD_CHUNKS);
 	inc_zone_page_state(page, NR_ZSPAGES);
 
 	obj.nr_parts = 1;
-	occupy(page, 0, data->chunks, &obj.parts[0]);
+	occupy(page, 0, data->bucket, &obj.parts[0]);
 	set_object(&obj, data->handle, data->src, data->size);
 	guard(spinlock)(&shard->lock);
 	shard_add_page(shard, page);
 	page_set_movable(page);
 	return true;
+}
+
+/*
+ * Store in a cell, or where a page has so little left that nothing else would
+ * miss the slot.
+ */
+static bool store_tiny(struct zbud_pool *pool, const struct zbud_data *data,
+		       gfp_t gfp, int nid)
+{
+	struct zbud_data cell = *data, rest = *data;
+
+	cell.bucket = tiny_bucket(data->size);
+	cell.end = cell.bucket + 1;
+	rest.end = ZBUD_TINY_CHUNKS + 1;
+	return store_tiny_in_shards(pool, &cell, ZBUD_SHARDS_FOR_CELLS) ||
+	       store_tiny_in_shards(pool, &rest, ZBUD_SHARDS_SEARCHED) ||
+	       store_in_new_page(pool, &cell, gfp, nid) ||
+	       store_tiny_in_shards(pool, &cell, ZBUD_MAX_SHARDS);
 }
 
 /* === Interface =========================================================== */
@@ -1128,7 +1263,8 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 	struct zbud_data data = {
 		.src = src,
 		.size = size,
-		.chunks = size_to_chunks(size),
+		.bucket = size_to_chunks(size),
+		.end = ZBUD_CHUNKS,
 		.handle = handle,
 		.home = hash_ptr(handle, BITS_PER_BYTE),
 	};
@@ -1136,8 +1272,9 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 	if (!size || size > PAGE_SIZE)
 		return size ? -ENOMEM : -EINVAL;
 	/* If there is no memory, any room will do. */
-	return store_in_shards(pool, &data, ZBUD_SHARDS_SEARCHED) ||
-	       store_in_new_page(pool, &data, gfp, nid) ||
+	return (size_is_tiny(size) ? store_tiny(pool, &data, gfp, nid) :
+		store_in_shards(pool, &data, ZBUD_SHARDS_SEARCHED) ||
+		store_in_new_page(pool, &data, gfp, nid)) ||
 	       store_in_shards(pool, &data, ZBUD_MAX_SHARDS) ? 0 : -ENOMEM;
 }
 
@@ -1282,7 +1419,7 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 
 		spin_lock_init(&shard->lock);
 		shard->index = i;
-		for (j = 0; j < ZBUD_CHUNKS; j++)
+		for (j = 0; j < ZBUD_BUCKETS; j++)
 			INIT_LIST_HEAD(&shard->buckets[j]);
 	}
 
@@ -1301,8 +1438,11 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
  */
 struct zbud_pool *zbud_create_pool(void)
 {
+	/* min() of two macros this long is too much for sparse. */
+	const unsigned long max_shards = ZBUD_MAX_SHARDS;
+
 	return create_pool(min(roundup_pow_of_two(nr_cpu_ids * ZBUD_SHARDS_PER_CPU),
-			       ZBUD_MAX_SHARDS));
+			       max_shards));
 }
 
 /**

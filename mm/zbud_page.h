@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * zbud: what is in a page.
+ * zbud: the contents of a page
  *
- * Included by mm/zbud.c only, which explains the whole.  Here is how objects
- * lie in a page and how room is made for one more.  Nothing here takes a lock:
- * the caller has that of the page's shard.
+ * Only mm/zbud.c includes this file, and explains the whole.  Here is how
+ * objects are laid out in a page, and how room is made for one more.  Nothing
+ * here takes a lock: the caller holds the lock of the page's shard.
  */
 #ifndef _MM_ZBUD_PAGE_H
 #define _MM_ZBUD_PAGE_H
@@ -24,35 +24,39 @@
 /* === Layout ============================================================== */
 
 /*
- * What zbud keeps in struct page:
+ * The fields of struct page that zbud uses:
  *
- *   zbud_list    the bucket, or free for migration while a page is isolated
- *   zbud_shard   the shard, and by it the pool
- *   zbud_slots   a byte a slot, in the order of the objects in the page:
+ *   zbud_list    links the page into its bucket; free for the migration core
+ *                while the page is isolated
+ *   zbud_shard   the shard, which leads to the pool
+ *   zbud_slots   one byte per slot, in the order of the objects in the page:
  *
  *                  7 | 6 ... 0
- *                  1 | length - 1    an object, of 1 to 128 chunks
- *                  0 | length        a hole, or (0) nothing at all
+ *                  1 | length - 1    an object of 1 to 128 chunks
+ *                  0 | length        a hole; 0 for an unused slot
  *
- *                What is behind the last object is free, whatever the slots
+ *                Everything behind the last object is free, whatever the slots
  *                there say.
- *   zbud_owner   instead of the second half of the slots, if the one object
- *                in the page has all 128 chunks: its handle word's address
+ *   zbud_owner   the address of the handle word, if the page's only object has
+ *                all 128 chunks; overlays the second half of zbud_slots
  *   page_type    31 ... 24 | 23       | 22 ... 8 | 7 ... 0
- *                PGTY_zbud | isolated | pins     | free chunks
+ *                PGTY_zbud | isolated | pins     | free chunks, or 255
  *
- * A page with a full complement of pins cannot be pinned again; there are
- * never as many readers, as each has a CPU's decompressor.
+ * 255 marks a page that is divided into cells.  struct zbud_cells overlays the
+ * slots of such a page.
+ *
+ * The pin count cannot overflow: each reader uses a CPU's decompressor, so
+ * there are never as many readers.
  */
 #define ZBUD_CHUNKS		128U
 #define ZBUD_CHUNK_SHIFT	(PAGE_SHIFT - const_ilog2(ZBUD_CHUNKS))
 #define ZBUD_CHUNK_SIZE		BIT(ZBUD_CHUNK_SHIFT)
 
 /*
- * An object begins with a header of one word: the address of its handle word,
- * and in the bits that are always 0 in such an address, what it is a part of.
- * The first of two parts has a second word in its header, the link: what a
- * handle to the second part would be.
+ * An object begins with a header of one word: the address of its handle word.
+ * The low bits, always 0 in such an address, say which part of a split object
+ * this is.  The header of a first part has a second word, the link: it names
+ * the second part as a handle would.
  */
 #define ZBUD_HEADER_SIZE	sizeof(unsigned long)
 #define ZBUD_FIRST_PART		BIT(0)
@@ -60,12 +64,37 @@
 #define ZBUD_PART_MASK		(ZBUD_FIRST_PART | ZBUD_SECOND_PART)
 #define ZBUD_MAX_PARTS		ZBUD_SG_ENTRIES
 
-/* Below the slot, a handle says in bit 0 whether it is that of a first part. */
-#define ZBUD_SPLIT_BITS		const_ilog2(2 * ZBUD_FIRST_PART)
+/* Bits of the largest page frame number, as in zsmalloc. */
+#if defined(MAX_POSSIBLE_PHYSMEM_BITS)
+#define ZBUD_PFN_BITS		(MAX_POSSIBLE_PHYSMEM_BITS - PAGE_SHIFT)
+#elif defined(MAX_PHYSMEM_BITS)
+#define ZBUD_PFN_BITS		(MAX_PHYSMEM_BITS - PAGE_SHIFT)
+#else
+#define ZBUD_PFN_BITS		(BITS_PER_LONG - PAGE_SHIFT)
+#endif
 
 /*
- * No first part is smaller than this many chunks, or headers and links would
- * eat up what splitting gains.
+ * A handle has the page's frame number, the shard, and the place in the page.
+ * That is the number of a cell, or a slot; bit 0, below the slot, is set if the
+ * handle names a first part.
+ */
+#define ZBUD_SPLIT_BITS		const_ilog2(2 * ZBUD_FIRST_PART)
+#define ZBUD_SPARE_BITS		(BITS_PER_LONG - ZBUD_PFN_BITS)
+#define ZBUD_PLACE_BITS		MAX(const_ilog2(ZBUD_SLOTS) + ZBUD_SPLIT_BITS, \
+				    ZBUD_CELL_BITS)
+
+/*
+ * The smallest cell has 32 bytes.  A page has at most 256 cells, because migration
+ * visits them all with the lock held.  The handle must leave two bits for the
+ * shard, so cells are larger where page frame numbers leave few bits.  There are
+ * no cells if a page could not have more of them than slots.
+ */
+#define ZBUD_CELL_BITS		MIN(MIN(8, PAGE_SHIFT - 5), ZBUD_SPARE_BITS - 2)
+#define ZBUD_HAS_CELLS		(const_ilog2(ZBUD_SLOTS) < ZBUD_CELL_BITS)
+
+/*
+ * No first part is smaller than this many chunks.  Otherwise headers and links
+ * would use up what splitting gains.
  */
 #define ZBUD_MIN_FIRST_PART	4U
 
@@ -83,10 +112,54 @@ static_assert(ZBUD_HEADER_SIZE <= ZBUD_CHUNK_SIZE);
 static_assert(sizeof_field(struct page, zbud_slots) == ZBUD_SLOTS);
 static_assert(offsetof(struct page, zbud_owner) >
 	      offsetof(struct page, zbud_slots));
-/* The first word's bit 0 is PageTail()'s. */
+/* PageTail() uses bit 0 of the first word. */
 static_assert(offsetof(struct page, zbud_list) == offsetof(struct page, lru));
 static_assert(offsetofend(struct page, zbud_slots) <=
 	      offsetof(struct page, page_type));
+
+/*
+ * An object is tiny if pages of such objects would run out of slots before they
+ * are full.  It goes to a page of cells that have the same size, which is a
+ * number of units: up to 16, then as many in steps of an eighth or less, so that
+ * there are not too many classes of them.
+ */
+#define ZBUD_TINY_CHUNKS	(ZBUD_CHUNKS / ZBUD_SLOTS - 1)
+#define ZBUD_CELL_UNIT		MAX(16UL, PAGE_SIZE >> 11)
+#define ZBUD_MAX_UNITS		(ZBUD_TINY_CHUNKS * ZBUD_CHUNK_SIZE / ZBUD_CELL_UNIT)
+#define ZBUD_CELL_CLASSES	(8 * (const_ilog2(ZBUD_MAX_UNITS) - 1) + 1)
+
+/*
+ * Pages with room are in the bucket of their free chunks, or behind those, in
+ * that of their cells' class.
+ */
+#define ZBUD_BUCKETS		(ZBUD_CHUNKS + ZBUD_CELL_CLASSES)
+
+/*
+ * What a page of cells has instead of slots:
+ *
+ *   byte   0     | 1      | 2 ... 3 | 4 ... 5    | 6 ... 7
+ *          units | bucket | nr_free | first_free | nr_counted
+ *
+ * The page itself, if cells have 48 bytes, which makes 85 of them:
+ *
+ *   0               48              96                   4032            4080
+ *   | header | data | 0 | whatever  | header | data |...| 0 | whatever | rest |
+ *     cell 0          cell 1: free    cell 2               cell 84
+ *
+ * Which cells have an object, they say themselves: a free one begins with 0
+ * instead of a header.
+ */
+struct zbud_cells {
+	u8 units;		/* of a cell.  Not 255, as of a page_whole() */
+	u8 bucket;
+	u16 nr_free;
+	u16 first_free;		/* or one before it */
+	u16 nr_counted;		/* of nr_free, by the shard */
+};
+
+static_assert(sizeof(struct zbud_cells) <= ZBUD_SLOTS);
+static_assert(ZBUD_MAX_UNITS < 255);
+static_assert(ZBUD_BUCKETS <= 256);
 
 /* === Slots and pages ===================================================== */
 
@@ -95,7 +168,7 @@ static inline bool slot_used(u8 slot)
 	return slot & ZBUD_SLOT_USED;
 }
 
-/* Chunks that the object or the hole in a slot takes. */
+/* Number of chunks that the object or hole in a slot takes. */
 static inline unsigned int slot_chunks(u8 slot)
 {
 	return slot_used(slot) ? (slot & ~ZBUD_SLOT_USED) + 1 : slot;
@@ -113,11 +186,42 @@ static inline u8 slot_make_hole(unsigned int chunks)
 	return chunks;
 }
 
-/* Chunks that an object of @size bytes and its header take. */
+/* Number of chunks for an object of @size bytes and its header. */
 static inline unsigned int size_to_chunks(size_t size)
 {
 	return min(DIV_ROUND_UP(size + ZBUD_HEADER_SIZE, ZBUD_CHUNK_SIZE),
 		   ZBUD_CHUNKS);
+}
+
+/* Is this the bucket of a class of cells? */
+static inline bool bucket_has_cells(unsigned int bucket)
+{
+	return bucket > ZBUD_CHUNKS;
+}
+
+static inline bool size_is_tiny(size_t size)
+{
+	return ZBUD_HAS_CELLS && size_to_chunks(size) <= ZBUD_TINY_CHUNKS;
+}
+
+/* The bucket of pages with cells for a tiny object of @size bytes. */
+static inline unsigned int tiny_bucket(size_t size)
+{
+	unsigned int units, shift;
+
+	size = max(size + ZBUD_HEADER_SIZE, PAGE_SIZE >> ZBUD_CELL_BITS);
+	units = DIV_ROUND_UP(size, ZBUD_CELL_UNIT);
+	shift = units > 16 ? fls(units - 1) - 4 : 0;
+	return ZBUD_CHUNKS + 8 * shift + DIV_ROUND_UP(units, BIT(shift));
+}
+
+/* The size of the cells in a bucket that has them. */
+static inline unsigned int bucket_units(unsigned int bucket)
+{
+	unsigned int class = bucket - ZBUD_CHUNKS;
+	unsigned int shift = class > 16 ? (class - 1) / 8 - 1 : 0;
+
+	return (class - 8 * shift) << shift;
 }
 
 static inline size_t chunks_to_bytes(unsigned int chunks)
@@ -134,6 +238,40 @@ static inline void page_add_free_chunks(struct page *page, int chunks)
 {
 	VM_WARN_ON_ONCE_PAGE(page_free_chunks(page) + chunks > ZBUD_CHUNKS, page);
 	WRITE_ONCE(page->page_type, page->page_type + chunks);
+}
+
+static inline bool page_has_cells(const struct page *page)
+{
+	return page_free_chunks(page) == ZBUD_FREE_MASK;
+}
+
+static inline struct zbud_cells *page_cells(const struct page *page)
+{
+	return (struct zbud_cells *)page->zbud_slots;
+}
+
+static inline size_t cell_size(const struct page *page)
+{
+	return READ_ONCE(page_cells(page)->units) * ZBUD_CELL_UNIT;
+}
+
+static inline unsigned int page_nr_cells(const struct page *page)
+{
+	return PAGE_SIZE / (unsigned int)cell_size(page);
+}
+
+/* Of a page that has these cells, and nothing in them. */
+static inline void page_set_cells(struct page *page, unsigned int bucket)
+{
+	struct zbud_cells *cells = page_cells(page);
+
+	clear_highpage(page);
+	WRITE_ONCE(cells->units, bucket_units(bucket));
+	cells->bucket = bucket;
+	cells->nr_free = page_nr_cells(page);
+	cells->first_free = 0;
+	/* Last, as somebody with a stale handle may be looking at the page. */
+	WRITE_ONCE(page->page_type, page->page_type | ZBUD_FREE_MASK);
 }
 
 static inline bool page_pinned(const struct page *page)
@@ -154,21 +292,23 @@ static inline void page_unpin(struct page *page)
 	WRITE_ONCE(page->page_type, page->page_type - ZBUD_PIN);
 }
 
-/* Has migration taken the page, and zbud_list with it? */
+/*
+ * Is the page isolated for migration or compaction?  Then it is in no bucket.
+ */
 static inline bool page_isolated(const struct page *page)
 {
 	return page->page_type & ZBUD_ISOLATED;
 }
 
-/* Is there a single object, which has the whole page? */
+/* Does a single object take the whole page? */
 static inline bool page_whole(const struct page *page)
 {
 	return page->zbud_slots[0] == (ZBUD_SLOT_USED | (ZBUD_CHUNKS - 1));
 }
 
 /*
- * The slots are looked at a word at a time.  Of either word, the lowest byte is
- * the slot that comes first.
+ * Process the slots a word at a time.  The lowest byte of each word is its
+ * first slot.
  */
 #define ZBUD_WORD_SLOTS		sizeof(unsigned long)
 
@@ -180,7 +320,7 @@ static inline unsigned long slot_word(const struct page *page, unsigned int nr)
 					  get_unaligned_le32(slots);
 }
 
-/* The sum of slot_chunks() of all slots in a word, which is 128 at the most. */
+/* Sum slot_chunks() over the slots of a word; at most 128. */
 static inline unsigned int word_chunks(unsigned long word)
 {
 	word = (word & REPEAT_BYTE(0x7f)) + ((word >> 7) & REPEAT_BYTE(0x01));
@@ -188,8 +328,9 @@ static inline unsigned int word_chunks(unsigned long word)
 }
 
 /*
- * A bit for each slot of a word.  The product with a number that has every
- * seventh bit set puts bit 7 of each byte next to that of the byte before it.
+ * Return a bitmap of the used slots in a word.  The multiplier has every
+ * seventh bit set: it moves bit 7 of each byte next to that of the byte before
+ * it.
  */
 static inline unsigned int word_used(unsigned long word)
 {
@@ -199,7 +340,7 @@ static inline unsigned int word_used(unsigned long word)
 	return (word * every_seventh) >> (BITS_PER_LONG - ZBUD_WORD_SLOTS);
 }
 
-/* A bit for each slot that has an object. */
+/* Return a bitmap of the slots that hold an object. */
 static inline unsigned int used_slots(const struct page *page)
 {
 	if (page_whole(page))
@@ -214,7 +355,7 @@ static inline bool page_has_slot(const struct page *page)
 		REPEAT_BYTE(ZBUD_SLOT_USED)) != REPEAT_BYTE(ZBUD_SLOT_USED);
 }
 
-/* First chunk of what is in @slot. */
+/* Return the first chunk of what is in @slot. */
 static inline unsigned int slot_start(const struct page *page, unsigned int slot)
 {
 	unsigned int start = 0, nr = 0;
@@ -230,38 +371,73 @@ static inline unsigned int slot_start(const struct page *page, unsigned int slot
 }
 
 /*
- * The chunks of an object: what a slot describes, and where the slots before
- * it say that it begins.
+ * The place of an object: the chunks that a slot describes, which start where
+ * the slots before it end, or the cell with that number.
  */
 struct zbud_run {
 	struct page *page;
 	unsigned int slot;
-	unsigned int start;
+	unsigned int offset;	/* in bytes */
 };
 
-/* What an object consists of. */
+/* The parts of an object: one, or two if it is split. */
 struct zbud_object {
 	unsigned int nr_parts;
 	struct zbud_run parts[ZBUD_MAX_PARTS];
 };
 
-static inline unsigned int run_chunks(const struct zbud_run *run)
+/* The bucket of pages that have the room that the run has. */
+static inline unsigned int run_bucket(const struct zbud_run *run)
 {
-	return slot_chunks(run->page->zbud_slots[run->slot]);
+	return page_has_cells(run->page) ? page_cells(run->page)->bucket :
+		slot_chunks(run->page->zbud_slots[run->slot]);
 }
 
-/* The first run in or behind the slot, with NULL for a page if there is none. */
+static inline size_t run_bytes(const struct zbud_run *run)
+{
+	return page_has_cells(run->page) ? cell_size(run->page) :
+		chunks_to_bytes(slot_chunks(run->page->zbud_slots[run->slot]));
+}
+
+static inline size_t slot_offset(const struct page *page, unsigned int slot)
+{
+	return page_has_cells(page) ? slot * cell_size(page) :
+		chunks_to_bytes(slot_start(page, slot));
+}
+
+/* The first cell from @cell on that has an object, or has none. */
+static unsigned int find_cell(struct page *page, unsigned int cell, bool used)
+{
+	unsigned int nr = page_nr_cells(page);
+	size_t size = cell_size(page);
+	void *addr = kmap_local_page(page);
+
+	while (cell < nr && !*(unsigned long *)(addr + cell * size) == used)
+		cell++;
+	kunmap_local(addr);
+	return cell;
+}
+
+/*
+ * Find the first run in @slot or behind it; its page is NULL if there is none.
+ */
 static inline struct zbud_run find_run(struct page *page, unsigned int slot)
 {
-	unsigned int used = used_slots(page) >> slot;
+	if (page_has_cells(page)) {
+		slot = find_cell(page, slot, true);
+		if (slot == page_nr_cells(page))
+			return (struct zbud_run){};
+	} else {
+		unsigned int used = used_slots(page) >> slot;
 
-	if (!used)
-		return (struct zbud_run){};
-	slot += __ffs(used);
-	return (struct zbud_run){ page, slot, slot_start(page, slot) };
+		if (!used)
+			return (struct zbud_run){};
+		slot += __ffs(used);
+	}
+	return (struct zbud_run){ page, slot, slot_offset(page, slot) };
 }
 
-/* All runs of a page, while its slots keep their lengths. */
+/* Iterate over all runs of a page.  The slots must not change meanwhile. */
 static inline struct zbud_run first_run(struct page *page)
 {
 	return find_run(page, 0);
@@ -285,10 +461,10 @@ static void move_chunks(struct page *page, unsigned int to, unsigned int from,
 }
 
 /*
- * Move the objects of a page together, but for @room chunks in front of what
- * is behind @slot: the first of the last free slots that lie between objects
- * or behind them.  All other free space comes to lie behind the last object.
- * The page must not be pinned.  Objects keep their slots, and so their order.
+ * Close the gaps between the objects of a page, except for one of @room chunks
+ * at @slot, and leave all other free space behind the last object.  @slot is
+ * the first of the last run of free slots, between objects or behind them.  The
+ * page must not be pinned.  Objects keep their slots, and so their order.
  */
 static void rearrange(struct page *page, unsigned int slot, unsigned int room)
 {
@@ -298,7 +474,7 @@ static void rearrange(struct page *page, unsigned int slot, unsigned int room)
 
 	VM_WARN_ON_ONCE_PAGE(page_pinned(page), page);
 
-	/* In front of the slot, where there is nothing but to move down. */
+	/* In front of the gap, move each object down. */
 	for (; i < slot; i++) {
 		unsigned int chunks = slot_chunks(slots[i]);
 
@@ -312,7 +488,7 @@ static void rearrange(struct page *page, unsigned int slot, unsigned int room)
 		start += chunks;
 	}
 
-	/* Behind it, the objects have no gaps, and stay together. */
+	/* Behind the gap, the objects are adjacent and move as one. */
 	if (!(used >> slot))
 		return;
 	for (; !slot_used(slots[i]); i++) {
@@ -330,9 +506,10 @@ static void rearrange(struct page *page, unsigned int slot, unsigned int room)
  * after moving the objects together.  As objects are put where little is left
  * over, there is hardly ever a choice between gaps.  A gap is a run of free
  * slots: with two of them, the second can say how much of it is left over;
- * behind the last object nobody needs to.
+ * behind the last object nobody needs to.  A page of cells has one that will do.
  *
- * Return: the slot, or -1 if the objects would have to move but are pinned.
+ * Return: the slot, or -1 if the objects would have to move but are pinned; or
+ * the cell, or -1 if the page has been damaged.
  */
 static int make_room(struct page *page, unsigned int chunks)
 {
@@ -341,6 +518,10 @@ static int make_room(struct page *page, unsigned int chunks)
 	unsigned int free = ~used & (BIT(end) - 1);
 	unsigned int i, gap, slot = end;
 
+	if (page_has_cells(page)) {
+		slot = find_cell(page, page_cells(page)->first_free, false);
+		return slot < page_nr_cells(page) ? slot : -1;
+	}
 	if (end < ZBUD_SLOTS && slot_start(page, end) + chunks <= ZBUD_CHUNKS)
 		return end;
 
@@ -365,15 +546,43 @@ static int make_room(struct page *page, unsigned int chunks)
 	return slot;
 }
 
-/* A run for @chunks in @slot, where make_room() has made room for it. */
+/* A run in @slot, where make_room() has made room for it. */
 static void occupy(struct page *page, unsigned int slot, unsigned int chunks,
 		   struct zbud_run *run)
 {
-	page->zbud_slots[slot] = slot_make_used(chunks);
-	page_add_free_chunks(page, -(int)chunks);
+	if (page_has_cells(page)) {
+		page_cells(page)->nr_free--;
+		page_cells(page)->first_free = slot + 1;
+	} else {
+		page->zbud_slots[slot] = slot_make_used(chunks);
+		page_add_free_chunks(page, -(int)chunks);
+	}
 	run->page = page;
 	run->slot = slot;
-	run->start = slot_start(page, slot);
+	run->offset = slot_offset(page, slot);
+}
+
+/* Undo that.  Return: whether the page is empty now. */
+static bool vacate(const struct zbud_run *run)
+{
+	struct page *page = run->page;
+	unsigned int chunks;
+
+	if (page_has_cells(page)) {
+		struct zbud_cells *cells = page_cells(page);
+
+		/* Memory that is bad is not touched, and has no more objects. */
+		if (!PageHWPoison(page))
+			memzero_page(page, run->offset, ZBUD_HEADER_SIZE);
+		cells->first_free = min(cells->first_free, run->slot);
+		return ++cells->nr_free == page_nr_cells(page);
+	}
+	chunks = run_bucket(run);
+	page_add_free_chunks(page, chunks);
+	if (page_free_chunks(page) == ZBUD_CHUNKS)
+		return true;
+	page->zbud_slots[run->slot] = slot_make_hole(chunks);
+	return false;
 }
 
 #endif /* _MM_ZBUD_PAGE_H */

@@ -116,12 +116,12 @@ rm -rf "$guest"
 mkdir -p "$out" "$LOGS" "$guest"
 if [ -z "$no_build" ]; then
 	build_kernel series
-	build_kernel lockstat
+	build_kernel series-lockstat
 	ARCH=um "$TOP/scripts/build-kernel.sh" "$TREE" um um.config >&2
 fi
 # The same kernels all the time, whatever is built meanwhile
 cp "$(kernel_image series)" "$guest/series.bzImage" || die "there is no kernel series"
-cp "$(kernel_image lockstat)" "$guest/lockstat.bzImage" || die "there is no kernel lockstat"
+cp "$(kernel_image series-lockstat)" "$guest/lockstat.bzImage" || die "there is no kernel series-lockstat"
 cp "$BUILD/obj/um/linux" "$guest/um" || die "there is no User-mode Linux"
 
 "$TOP/scripts/bench/record.sh" "${programs[@]}"

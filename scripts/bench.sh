@@ -9,9 +9,11 @@
 #   time		by the clock, from which under emulation only the ratios mean anything
 #   pressure		with more pages than there is memory for
 #   aging		which pages go to the disk, with several cgroups: events are counted
-#   capacity		how much fits, as it comes and without a disk, before the out-of-memory killer comes
+#   capacity		how much fits, as it comes and without a disk, before the out-of-memory killer comes;
+#			capacity-512, capacity-2048, capacity-8192: with so many MiB of memory only
 #   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
 #   compile		the same, of a compiler in a cgroup that is too small for it
+#   locks		which locks are taken, waited for and held while eight processes swap, by the kernel's own statistics
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
@@ -56,6 +58,9 @@ cases=(
 	'capacity-2048 2G-half capacity half'
 	'capacity-2048 2G-random capacity random'
 	'capacity-8192 8G capacity real'
+	# Waits are counted with many CPUs. How long a lock is held is told by a clock that counts instructions, with one.
+	'locks-8 8-cpus locks 8 24'
+	'locks-1 1-cpu locks 8 24'
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
 	'compile 16k+64k compile 80 16 64'
@@ -82,6 +87,7 @@ takes_part() {
 	aging-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
 	capacity-*) [ "$2" != "${2#zram}" ] || [ "$2" = ramzswap ] || [ "$2" = none ] ;;
 	*-none | *-zram-zstd) false ;;
+	locks-*) [ "$2" != zram ] && [ "$2" != ramzswap-backing ] ;;
 	compile-*) [ "$2" = zswap ] ;;
 	esac
 }
@@ -90,9 +96,15 @@ takes_part() {
 start() {
 	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() files=() cmdline=MODE=$4
 
+	[ "$clock" = "${clock#locks}" ] || kernel+=-lockstat
 	case $clock-$mode in
 	pressure-* | aging-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
 	capacity-*) vm+=(-m "${clock#*-}") cmdline+=' CAPACITY=yes' ;;
+	locks-*)
+		vm+=(-m 1024)
+		[ "$mode" != zswap ] || vm+=(-s 256)
+		if [ "$clock" = locks-1 ]; then vm+=(-I); else vm+=(-j "${clock#*-}"); fi
+		;;
 	compile-*) vm+=(-m 1024 -s 512 -I) files=("$TOP/scripts/guest/compile" "$guest/cc") ;;
 	*-zram | *-ramzswap) vm+=(-m 1024) ;;
 	*) vm+=(-m 1024 -s 128) ;;
@@ -138,17 +150,19 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | aging | capacity | instructions | compile | zbud) kinds+=("$arg") ;;
+	time | pressure | aging | capacity | instructions | locks | compile | zbud | capacity-*) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
-[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging capacity zbud)
-wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* ]]; }
+[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging capacity locks zbud)
+wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* || " ${kinds[*]} " = *" $1 "* ]]; }
 
 lock "$BUILD" bench
 need_pkgs build vm
 mkdir -p "$out" "$LOGS" "$guest"
-for kernel in $(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u); do
+mapfile -t kernels < <(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u)
+! wanted locks || kernels+=("${kernels[@]/%/-lockstat}")
+for kernel in "${kernels[@]}"; do
 	[ -n "$no_build" ] || build_kernel "$kernel"
 	# The same kernel in all rounds, whatever is built meanwhile
 	cp "$(kernel_image "$kernel")" "$guest/$kernel.bzImage" || die "there is no kernel $kernel"
@@ -158,7 +172,7 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-for program in inversion aging capacity; do
+for program in inversion aging capacity locks; do
 	gcc -O2 -Wall -Wextra -static -o "$guest/$program" "$TOP/scripts/bench/$program.c"
 done
 # A compiler with its libraries, and a file of the kernel for it
@@ -202,7 +216,7 @@ for clock in instructions compile; do
 	done
 done
 # Timed, one after the other.
-for clock in time pressure aging capacity-512 capacity-2048 capacity-8192; do
+for clock in time pressure aging capacity-512 capacity-2048 capacity-8192 locks-8 locks-1; do
 	wanted "$clock" || continue
 	for ((round = 1; round <= rounds; round++)); do
 		say "$clock, round $round of $rounds"

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Boot the series with good and bad values of ramzswap's parameters, and see how many devices that makes, how
 # large they are, and whether the kernel's log names the value that it does not take, and the limits. In a last
-# boot, util-linux's programs have a look at the device.
+# boot, util-linux's programs have a look at the device. Then, what needs a boot of its own: nothing to write back,
+# and the memory controller of cgroup v1.
 #
 # Usage: boot-test.sh [KERNEL]		a name as in lib.sh (default: series), or the path of a bzImage
 set -euo pipefail
@@ -166,4 +167,18 @@ for memcg in '' cgroup_disable=memory; do
 		failed=1
 	fi
 done
+# cgroup v1 charges for memory and swap together, and has no memory controller for cgroup2 in that boot.
+make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-static "$WORK/failing_disk" >"$WORK/build.log" 2>&1 || {
+	cat "$WORK/build.log" >&2
+	die "the selftest failing_disk does not compile"
+}
+name='boot: cgroup v1: refused writeback leaves the charge for swap'
+if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -s 512 -t 300 -n boot-test-memcg-v1 "$TOP/scripts/guest/run-memcg-v1" \
+	"$WORK/failing_disk" >"$WORK/memcg-v1.out" && grep -q '^ok 1 failing.refuses_writeback' "$WORK/memcg-v1.out"; then
+	ok "$name"
+else
+	not_ok "$name"
+	sed 's/^/    /' "$WORK/memcg-v1.out"
+	failed=1
+fi
 [ $failed = 0 ]

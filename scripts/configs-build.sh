@@ -45,12 +45,13 @@ settings() {
 	esac
 }
 
-# What else a virtual machine needs to boot it and to run the tests
+# What else a virtual machine needs to boot it and to run the tests, and what takes long and they can do without
 boot_settings() {
-	echo XFS_FS=n ZBUD_BENCHMARK=n
+	echo KUNIT_DEFAULT_ENABLED=y KUNIT_AUTORUN_ENABLED=y DEBUG_VM=y DEBUG_LIST=y
+	echo XFS_FS=n NET=n UNIX=n HIBERNATION=n ZBUD_BENCHMARK=n
 	case $1 in
 	arm64*) echo PCI_HOST_GENERIC=y SERIAL_AMBA_PL011=y SERIAL_AMBA_PL011_CONSOLE=y ;;
-	s390x) echo S390_GUEST=y SCLP_CONSOLE=y SCLP_TTY=y ;;
+	s390x) echo S390_GUEST=y SCLP_VT220_TTY=y SCLP_VT220_CONSOLE=y ;; # console=ttysclp0 of vm.sh
 	esac
 }
 
@@ -183,7 +184,7 @@ base_warnings() {
 
 # compiles NAME: whether it does, with a result.
 compiles() {
-	local log=$logs/$1.log what targets checks=(W=1) new
+	local log=$logs/$1.log what targets checks=(W=1) new sparse
 
 	what="configuration $1 builds with W=1"
 	toolchain "$1"
@@ -198,11 +199,10 @@ compiles() {
 	case $1-$part in
 	sparse-*)
 		what="sparse has nothing to say that it does not say of the base"
-		need_pkgs sparse
-		# make would only warn, and check nothing.
-		[ "$(sh "$TREE/scripts/checker-valid.sh" sparse)" = 1 ] ||
-			{ skip "$what" "this sparse is too old for the kernel; see scripts/checker-valid.sh" && return; }
-		checks=(C=2 CHECK='sparse')
+		# With one that is too old, make would only warn, and check nothing.
+		sparse=$("$TOP/scripts/sparse.sh") ||
+			{ skip "$what" "no sparse is new enough for the kernel; see scripts/checker-valid.sh" && return; }
+		checks=(C=2 CHECK="$sparse")
 		mapfile -t targets < <(touched_objects)
 		;;
 	*-touched) mapfile -t targets < <(touched_objects) ;;

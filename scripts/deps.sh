@@ -15,8 +15,9 @@ for name in "$@"; do
 		kmod cpio) ;;
 	vm) packages+=(qemu-system-x86 busybox-static cpio e2fsprogs libcap-dev) ;;
 	cross-arm) packages+=(gcc-arm-linux-gnueabihf) ;;
-	cross-arm64) packages+=(gcc-aarch64-linux-gnu) ;;
-	cross-s390x) packages+=(gcc-s390x-linux-gnu) ;;
+	cross-arm64) packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
+	cross-i386) packages+=(gcc-i686-linux-gnu libc6-dev-i386-cross) ;;
+	cross-s390x) packages+=(gcc-s390x-linux-gnu libc6-dev-s390x-cross) ;;
 	cross-ppc64le) packages+=(gcc-powerpc64le-linux-gnu) ;;
 	clang) packages+=(clang-19 lld-19 llvm-19) ;;
 	check) packages+=(gcc git libc6-dev mandoc perl python3 python3-git python3-ply shellcheck) ;;

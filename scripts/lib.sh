@@ -185,9 +185,9 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 # The kernels that the virtual machines boot, by name: tree and configuration fragments.
 kernel_source() {
 	case $1 in
-	base | base-debug) echo "$BASE_TREE" ;;
-	series | debug | kcsan | lockstat) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan lockstat." ;;
+	base | base-debug | base-lockstat) echo "$BASE_TREE" ;;
+	series | debug | kcsan | series-lockstat) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat." ;;
 	esac
 }
 
@@ -195,7 +195,7 @@ kernel_fragments() {
 	case $1 in
 	*debug) echo vm.config debug.config ;;
 	kcsan) echo vm.config kcsan.config ;;
-	lockstat) echo vm.config lockstat.config ;;
+	*lockstat) echo vm.config lockstat.config ;;
 	*) echo vm.config ;;
 	esac
 }

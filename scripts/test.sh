@@ -37,6 +37,10 @@ vm_lane_all=(
 	'vm-test debug --slow'
 	'vm-test kcsan'
 	'mm-selftests'
+	'arch-test arm64-64k'
+	'arch-test s390x'
+	'arch-test arm64-4k'
+	'arch-test i386-highmem'
 )
 build_lane_all=(
 	'patches-build'
@@ -45,7 +49,7 @@ build_lane_all=(
 )
 
 # What a later run need not do again; the others are quick, or (patches-build) keep results of their own.
-kept_steps='^(check|kunit|boot-test|power-cut|mm-selftests|arch-test|configs-build.*|vm-test .*)$'
+kept_steps='^(check|kunit|boot-test|power-cut|mm-selftests|arch-test .*|configs-build.*|vm-test .*)$'
 
 # Seconds for a step. Virtual machines have limits of their own; this one is for what hangs.
 limit=36000
@@ -85,7 +89,7 @@ step_key() {
 		echo "$ids"
 		case $1 in
 		check) repository_id ;;
-		arch-test | configs-build*) tools_id --cross ;;
+		arch-test* | configs-build*) tools_id --cross ;;
 		esac
 	} | result_key "$1"
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * zbud: an allocator for compressed pages.  What it is and how it works is
- * told at the top of mm/zbud.c.
- */
+/* zbud: an allocator for compressed pages. mm/zbud.c explains how it works. */
 #ifndef _LINUX_ZBUD_H
 #define _LINUX_ZBUD_H
 
@@ -13,15 +10,12 @@ struct scatterlist;
 struct zbud_pool;
 
 /*
- * How many objects a page can hold: struct page has two words to describe
- * them, a byte for each.
+ * Objects that a page can hold unless they are tiny: struct page describes each
+ * in a byte, in two words.
  */
 #define ZBUD_SLOTS		(2 * sizeof(unsigned long))
 
-/* A handle is the page's frame number above those of shard and slot. */
-#define ZBUD_SLOT_BITS		const_ilog2(ZBUD_SLOTS)
-
-/* What one object, split over two pages at the most, is read back as. */
+/* Most entries of a scatterlist for an object: one per page that it is on. */
 #define ZBUD_SG_ENTRIES		2
 
 struct zbud_pool *zbud_create_pool(void);

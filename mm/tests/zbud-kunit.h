@@ -58,17 +58,24 @@ static void fill(u8 *buf, size_t size, u32 seed)
 	prandom_bytes_state(&rnd, buf, size);
 }
 
-/* Sizes as compressors make them: mostly small, some pages that won't shrink. */
+/* The largest object that goes to a page of cells, and to one of slots if not. */
+#define TINY_SIZE	chunks_size(ZBUD_TINY_CHUNKS)
+
+/*
+ * Sizes as compressors make them: mostly small, some pages that won't shrink.
+ * Of cells, there are enough of one class for it to have several pages.
+ */
 static size_t churn_size(struct rnd_state *rnd)
 {
-	switch (prandom_u32_state(rnd) % 8) {
+	switch (prandom_u32_state(rnd) % 12) {
 	case 0:
 		return PAGE_SIZE;
 	case 1:
 		return 1 + prandom_u32_state(rnd) % PAGE_SIZE;
 	case 2:
-	case 3:
 		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 16);
+	case 3 ... 7:
+		return TINY_SIZE - prandom_u32_state(rnd) % 8;
 	default:
 		return 1 + prandom_u32_state(rnd) % (PAGE_SIZE / 2);
 	}
@@ -132,6 +139,21 @@ static void must_store(struct kunit *test, struct zbud_test_object *obj,
 	struct zbud_test *t = test->priv;
 
 	KUNIT_ASSERT_EQ(test, store(t->pool, t->buf, obj, size, size + 1), 0);
+}
+
+static struct page *no_page(gfp_t gfp, int nid)
+{
+	return NULL;
+}
+
+/* The same, in a page with slots: if there are no cells, also what is tiny. */
+static void must_store_in_slot(struct kunit *test, struct zbud_test_object *obj,
+			       size_t size)
+{
+	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
+	must_store(test, obj, size);
+	kunit_deactivate_static_stub(test, get_page_from_buddy);
+	KUNIT_ASSERT_FALSE(test, page_has_cells(handle_page(obj->handle)));
 }
 
 static void must_be_same(struct kunit *test, struct zbud_test_object *obj)
@@ -241,21 +263,20 @@ static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 	unsigned int i;
 
 	use_one_shard(test);
-	for (i = 0; i < ZBUD_SLOTS; i++) {
-		must_store(test, &objs[i], 1 + i);
-		KUNIT_EXPECT_TRUE(test, same_page(&objs[i], &objs[0]));
-	}
+	must_store(test, &objs[0], TINY_SIZE + 1);
+	for (i = 1; i < ZBUD_SLOTS; i++)
+		must_store_in_slot(test, &objs[i], 1 + i);
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
 
 	/* There is space left, but no slot. */
-	must_store(test, &objs[ZBUD_SLOTS], 1);
+	must_store(test, &objs[ZBUD_SLOTS], TINY_SIZE + 1);
 	KUNIT_EXPECT_FALSE(test, same_page(&objs[ZBUD_SLOTS], &objs[0]));
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
 
 	/* With a slot, the page is used again. */
 	zbud_free(t->pool, &objs[ZBUD_SLOTS].handle);
 	zbud_free(t->pool, &objs[3].handle);
-	must_store(test, &objs[3], 20);
+	must_store(test, &objs[3], TINY_SIZE + 1);
 	KUNIT_EXPECT_TRUE(test, same_page(&objs[3], &objs[0]));
 
 	free_objects(test, objs, ZBUD_SLOTS);
@@ -264,11 +285,11 @@ static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
 {
 	/* Free chunks of the pages, and what the objects then need. */
-	static const u8 room[] = { 30, 12, 50, 20, 13, 90 };
+	static const u8 room[] = { 30, 22, 50, 26, 23, 90 };
 	static const struct {
 		u8 chunks;
 		u8 expected;
-	} fits[] = { { 12, 1 }, { 14, 3 }, { 13, 4 }, { 31, 2 }, { 60, 5 }, { 17, 2 } };
+	} fits[] = { { 22, 1 }, { 24, 3 }, { 23, 4 }, { 31, 2 }, { 60, 5 }, { 17, 2 } };
 	struct zbud_test_object pages[ARRAY_SIZE(room)] = {};
 	struct zbud_test_object fillers[ARRAY_SIZE(room)] = {};
 	struct zbud_test_object objs[ARRAY_SIZE(fits)] = {};
@@ -364,14 +385,14 @@ static void a_pinned_page_is_not_rearranged(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
 	zbud_free(t->pool, &small.handle);
 	zbud_free(t->pool, &objs[7].handle);
-	must_store(test, &small, 1);
+	must_store(test, &small, TINY_SIZE + 1);
 	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
 	zbud_free(t->pool, &small.handle);
 
 	/* The reader has seen nothing of it. */
 	KUNIT_EXPECT_EQ(test, objs[5].handle, word);
 	fill(t->buf, objs[5].size, objs[5].seed);
-	KUNIT_EXPECT_MEMEQ(test, sg_virt(sg), t->buf, objs[5].size);
+	KUNIT_EXPECT_TRUE(test, sg_same(sg, t->buf, objs[5].size));
 	zbud_read_end(sg);
 
 	/* Without the pin there is room. */
@@ -409,22 +430,33 @@ static void pins_are_counted(struct kunit *test)
 	free_objects(test, objs, 4);
 }
 
+/* Something for a cell, and something for a slot. */
+static const size_t sizes_of_both_kinds[] = { 100, 1000 };
+
+static void kind_param_desc(const size_t *size, char *desc)
+{
+	strscpy(desc, *size == 100 ? "cells" : "slots", KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(kind, sizes_of_both_kinds, kind_param_desc);
+
 static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 {
+	size_t size = *(const size_t *)test->param_value;
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
 	struct zbud_test_object objs[2] = {};
 	struct zbud_test *t = test->priv;
 	struct zbud_run run = {};
 	unsigned long word;
 
-	must_store(test, &objs[0], 100);
+	must_store(test, &objs[0], size);
 	must_store(test, &objs[1], PAGE_SIZE);
 	run.page = handle_page(objs[0].handle);
 
 	write_header(&run, 0, (unsigned long)&objs[1].handle);
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
-						      sg, 100), -EIO);
+						      sg, size), -EIO);
 		/* Others do not look at what they free. */
 		if (IS_ENABLED(CONFIG_DEBUG_VM)) {
 			word = objs[0].handle;
@@ -436,6 +468,156 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 
 	write_header(&run, 0, (unsigned long)&objs[0].handle);
 	free_objects(test, objs, 2);
+}
+
+/* === Tiny objects ======================================================== */
+
+#define TINY_OBJECTS	6000U
+
+/* What zsmalloc takes: classes from 32 bytes on in steps of 1/256 of a page. */
+static size_t zsmalloc_size(size_t size)
+{
+	size += ZBUD_HEADER_SIZE;
+	return 32 + (size > 32 ? round_up(size - 32, PAGE_SIZE / 256) : 0);
+}
+
+/* Objects of up to @max bytes, and of no less than @min. */
+static struct zbud_test_object *tiny_objects(struct kunit *test, size_t min,
+					     size_t max, size_t *zsmalloc)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	objs = kunit_kcalloc(test, TINY_OBJECTS, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+	prandom_seed_state(&rnd, 1);
+	*zsmalloc = 0;
+	for (i = 0; i < TINY_OBJECTS; i++) {
+		size_t size = min + prandom_u32_state(&rnd) % (max - min + 1);
+
+		KUNIT_ASSERT_EQ(test, store(t->pool, t->buf, &objs[i], size, i), 0);
+		*zsmalloc += zsmalloc_size(size);
+	}
+	return objs;
+}
+
+static void tiny_objects_take_what_they_take_in_zsmalloc(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	size_t size, zsmalloc, bytes, min = 1;
+
+	if (!ZBUD_HAS_CELLS)
+		kunit_skip(test, "no cells");
+	use_one_shard(test);
+	while (zsmalloc_size(min) < PAGE_SIZE >> ZBUD_CELL_BITS)
+		min++;
+	for (size = min; size <= chunks_size(ZBUD_TINY_CHUNKS + 2); size += ZBUD_HEADER_SIZE) {
+		objs = tiny_objects(test, size, size, &zsmalloc);
+		bytes = zbud_total_pages(t->pool) * PAGE_SIZE;
+		KUNIT_EXPECT_LE_MSG(test, bytes, zsmalloc * 115 / 100,
+				    "objects of %zu bytes", size);
+		free_objects(test, objs, TINY_OBJECTS);
+		kunit_kfree(test, objs);
+	}
+	objs = tiny_objects(test, min, TINY_SIZE, &zsmalloc);
+	bytes = zbud_total_pages(t->pool) * PAGE_SIZE;
+	KUNIT_EXPECT_LE(test, bytes, zsmalloc * 115 / 100);
+	free_objects(test, objs, TINY_OBJECTS);
+}
+
+/* Few of them need no pages of their own. */
+static void tiny_objects_fill_what_others_leave(struct kunit *test)
+{
+	struct zbud_test_object objs[3] = {}, tiny[2] = {};
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	if (!ZBUD_HAS_CELLS)
+		kunit_skip(test, "no cells");
+	use_one_shard(test);
+	must_store(test, &objs[0], chunks_size(ZBUD_CHUNKS - 1));
+	must_store(test, &tiny[0], 1);
+	KUNIT_EXPECT_TRUE(test, same_page(&tiny[0], &objs[0]));
+
+	/* They do not take a slot that others need. */
+	must_store(test, &objs[1], chunks_size(ZBUD_CHUNKS - ZBUD_TINY_CHUNKS - 1));
+	must_store(test, &tiny[1], 1);
+	KUNIT_EXPECT_TRUE(test, page_has_cells(handle_page(tiny[1].handle)));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 3);
+
+	/* Where there are cells already, one of these is taken. */
+	zbud_free(t->pool, &tiny[0].handle);
+	must_store(test, &tiny[0], 1);
+	KUNIT_EXPECT_TRUE(test, same_page(&tiny[0], &tiny[1]));
+	for (i = 0; i < 2; i++)
+		must_be_same(test, &tiny[i]);
+	free_objects(test, tiny, 2);
+	free_objects(test, objs, 3);
+}
+
+static void a_cell_that_was_freed_is_not_found(struct kunit *test)
+{
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test_object objs[2] = {};
+	struct zbud_test *t = test->priv;
+	struct zbud_cells *cells;
+	unsigned long word;
+	unsigned int i;
+	u8 units;
+
+	use_one_shard(test);
+	for (i = 0; i < 2; i++)
+		must_store(test, &objs[i], 20);
+	word = objs[0].handle;
+
+	/* In a page that is only being made, there is none. */
+	cells = page_cells(handle_page(word));
+	units = cells->units;
+	cells->units = 0;
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
+						      sg, 20), -EIO);
+	}
+	cells->units = units;
+
+	zbud_free(t->pool, &objs[0].handle);
+	/* One that is free, and one that never was anything else. */
+	for (i = 0; i < 2; i++) {
+		objs[0].handle = i ? word | (ZBUD_SLOTS - 1) : word;
+		kunit_warning_suppress(test) {
+			KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
+							      sg, 20), -EIO);
+			zbud_free(t->pool, &objs[0].handle);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+	free_objects(test, objs, 2);
+}
+
+static void pages_of_cells_are_compacted(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	size_t zsmalloc, half = 0;
+	unsigned int i;
+
+	use_one_shard(test);
+	disable_delayed_work_sync(&t->pool->compaction);
+	objs = tiny_objects(test, 1, TINY_SIZE, &zsmalloc);
+	for (i = 0; i < TINY_OBJECTS; i++) {
+		if (i % 2)
+			half += zsmalloc_size(objs[i].size);
+		else
+			zbud_free(t->pool, &objs[i].handle);
+	}
+	KUNIT_EXPECT_GT(test, zbud_total_pages(t->pool) * PAGE_SIZE, half * 180 / 100);
+	enable_delayed_work(&t->pool->compaction);
+	compact_shard(t->pool->shards, ZBUD_COMPACT_STOP, ULONG_MAX);
+	KUNIT_EXPECT_LE(test, zbud_total_pages(t->pool) * PAGE_SIZE, half * 125 / 100);
+	free_objects(test, objs, TINY_OBJECTS);
 }
 
 /* === Split objects ======================================================= */
@@ -465,10 +647,12 @@ static void an_object_is_split_over_holes_of_any_size(struct kunit *test)
 	unsigned int a, b;
 
 	use_one_shard(test);
-	for (a = ZBUD_MIN_FIRST_PART; a < ZBUD_CHUNKS - 1; a++) {
+	for (a = ZBUD_MIN_FIRST_PART; a < ZBUD_CHUNKS - ZBUD_TINY_CHUNKS; a++) {
 		for (b = 1; b <= a && a + b < ZBUD_CHUNKS; b++) {
 			size_t size = split_size(a, b);
 
+			if (size_is_tiny(size))
+				continue;
 			/* In either order. */
 			if ((a ^ b) & 1)
 				make_holes(test, fillers, a, b);
@@ -550,8 +734,9 @@ static void both_parts_may_be_in_a_page_that_is_rearranged(struct kunit *test)
 		kunit_skip(test, "the pages of this example have 128 chunks");
 	use_one_shard(test);
 	shard = t->pool->shards;
-	for (i = 0; i < ARRAY_SIZE(p); i++)
-		must_store(test, &p[i], chunks_size(p_chunks[i]));
+	must_store(test, &p[0], chunks_size(p_chunks[0]));
+	for (i = 1; i < ARRAY_SIZE(p); i++)
+		must_store_in_slot(test, &p[i], chunks_size(p_chunks[i]));
 	for (i = 0; i < ARRAY_SIZE(q); i++)
 		must_store(test, &q[i], chunks_size(q_chunks[i]));
 	must_store(test, &r, chunks_size(77));
@@ -619,11 +804,6 @@ static void a_lost_second_part_is_an_error(struct kunit *test)
 }
 
 /* === Out of memory ======================================================= */
-
-static struct page *no_page(gfp_t gfp, int nid)
-{
-	return NULL;
-}
 
 static void out_of_memory_leaves_nothing_behind(struct kunit *test)
 {
@@ -769,6 +949,7 @@ static void both_parts_of_an_object_can_be_migrated(struct kunit *test)
 
 static void a_pinned_page_is_not_migrated(struct kunit *test)
 {
+	size_t size = *(const size_t *)test->param_value;
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
 	struct zbud_test *t = test->priv;
 	struct zbud_test_object obj = {};
@@ -778,15 +959,15 @@ static void a_pinned_page_is_not_migrated(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_MIGRATION))
 		kunit_skip(test, "no CONFIG_MIGRATION");
 
-	must_store(test, &obj, 1000);
-	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1000), 0);
+	must_store(test, &obj, size);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, size), 0);
 	must_migrate(test, &obj, false);
 	zbud_read_end(sg);
 
 	/* Nor if it was pinned after it was isolated. */
 	page = handle_page(obj.handle);
 	KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
-	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1000), 0);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, size), 0);
 	KUNIT_EXPECT_NE(test, migrate_pages(&pages, migration_target, NULL, 0,
 					    MIGRATE_SYNC, MR_COMPACTION, NULL), 0);
 	zbud_read_end(sg);
@@ -799,6 +980,7 @@ static void a_pinned_page_is_not_migrated(struct kunit *test)
 
 static void an_isolated_page_can_be_emptied(struct kunit *test)
 {
+	size_t size = *(const size_t *)test->param_value;
 	struct zbud_test_object objs[2] = {}, more = {};
 	struct zbud_test *t = test->priv;
 	struct page *page;
@@ -811,12 +993,12 @@ static void an_isolated_page_can_be_emptied(struct kunit *test)
 	/* Then it is migrated, or put back. */
 	for (how = 0; how < 2; how++) {
 		for (i = 0; i < 2; i++)
-			must_store(test, &objs[i], 100);
+			must_store(test, &objs[i], size);
 		page = handle_page(objs[0].handle);
 		KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
 
 		/* It gets no objects while it is away. */
-		must_store(test, &more, 100);
+		must_store(test, &more, size);
 		KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
 		zbud_free(t->pool, &more.handle);
 
@@ -834,6 +1016,7 @@ static void an_isolated_page_can_be_emptied(struct kunit *test)
 
 static void a_corrupt_page_is_not_migrated(struct kunit *test)
 {
+	size_t size = *(const size_t *)test->param_value;
 	struct zbud_test_object objs[2] = {};
 	struct zbud_test *t = test->priv;
 	struct zbud_run run = {};
@@ -841,8 +1024,8 @@ static void a_corrupt_page_is_not_migrated(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_MIGRATION))
 		kunit_skip(test, "no CONFIG_MIGRATION");
 
-	must_store(test, &objs[0], 100);
-	must_store(test, &objs[1], 100);
+	must_store(test, &objs[0], size);
+	must_store(test, &objs[1], size);
 	run.page = handle_page(objs[0].handle);
 
 	/* Another object's word, and an address where there is nothing. */
@@ -983,7 +1166,7 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 	const unsigned int nr_large = 192, nr_pages = 32, nr_small = nr_pages * ZBUD_SLOTS;
 	struct zbud_test_object *large, *small;
 	struct zbud_test *t = test->priv;
-	unsigned int i;
+	unsigned int i, k, next = 1;
 
 	large = kunit_kcalloc(test, nr_large + nr_small, sizeof(*large), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, large);
@@ -1001,8 +1184,8 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 
 	/* There never is more free space than now, and never less than an eighth. */
 	for (i = 0; i < nr_small; i++) {
-		if (i % 3 == 2)
-			zbud_free(t->pool, &large[i / 3 + 1].handle);
+		for (k = 0; i % 3 == 2 && k < 16 / ZBUD_SLOTS; k++)
+			zbud_free(t->pool, &large[next++].handle);
 		if (i % ZBUD_SLOTS)
 			zbud_free(t->pool, &small[i].handle);
 	}
@@ -1021,6 +1204,7 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 	struct zbud_test *t = test->priv;
 	struct zbud_shard *shard;
 	struct page *page;
+	unsigned int slot;
 	int how;
 
 	use_one_shard(test);
@@ -1033,6 +1217,7 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 
 		/* Nobody else takes it away, or adds to it. */
 		page = isolate_sparsest_page(shard);
+		slot = 0;
 		KUNIT_ASSERT_PTR_EQ(test, page, handle_page(objs[0].handle));
 		if (IS_ENABLED(CONFIG_MIGRATION))
 			must_migrate(test, &objs[0], false);
@@ -1040,7 +1225,7 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
 		zbud_free(t->pool, &more.handle);
 
-		KUNIT_EXPECT_EQ(test, move_first_run(shard, page), ZBUD_MOVED);
+		KUNIT_EXPECT_EQ(test, move_first_run(shard, page, &slot), ZBUD_MOVED);
 		KUNIT_EXPECT_TRUE(test, same_page(&objs[0], &rest));
 		must_be_same(test, &objs[0]);
 		must_be_same(test, &objs[1]);
@@ -1049,13 +1234,14 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 			/* What is left is freed meanwhile. */
 			free_objects(test, &objs[1], 1);
 			KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
-			KUNIT_EXPECT_EQ(test, move_first_run(shard, page),
+			KUNIT_EXPECT_EQ(test, move_first_run(shard, page, &slot),
 					ZBUD_EMPTIED);
 		} else {
 			/* What is left is read meanwhile. */
 			KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle,
 							      sg, objs[1].size), 0);
-			KUNIT_EXPECT_EQ(test, move_first_run(shard, page), ZBUD_PINNED);
+			KUNIT_EXPECT_EQ(test, move_first_run(shard, page, &slot),
+					ZBUD_PINNED);
 			zbud_read_end(sg);
 			/* The page is in its bucket again. */
 			must_store(test, &more, chunks_size(ZBUD_CHUNKS * 3 / 4));
@@ -1103,9 +1289,11 @@ static void the_shrinker_goes_round(struct kunit *test)
 
 /* === A model ============================================================= */
 
-#define MODEL_OBJECTS	300U
+#define MODEL_OBJECTS	400U
 #define MODEL_PINS	4U
 #define MODEL_STEPS	1000000U
+/* A slow machine, or one with large pages, does as many as it can meanwhile. */
+#define MODEL_SECONDS	120
 
 struct model {
 	struct rnd_state rnd;
@@ -1115,6 +1303,9 @@ struct model {
 		struct scatterlist sg[ZBUD_SG_ENTRIES];
 	} pins[MODEL_PINS];
 	bool no_memory;
+	/* Pages of cells that were migrated, and emptied by compaction. */
+	unsigned int migrated;
+	unsigned int emptied;
 };
 
 static u32 model_random(struct model *m, u32 below)
@@ -1143,18 +1334,25 @@ static struct page *model_page(gfp_t gfp, int nid)
 static bool page_consistent(struct zbud_shard *shard, struct page *page,
 			    unsigned int bucket, unsigned int *nr_parts)
 {
-	unsigned int used = 0;
+	struct zbud_cells *cells = page_cells(page);
+	unsigned int nr = 0;
+	size_t bytes = 0;
 	struct zbud_run run;
 
 	if (page->zbud_shard != shard || page_bucket(page) != bucket)
 		return false;
 	for (run = first_run(page); run.page; run = next_run(run)) {
-		used += run_chunks(&run);
-		(*nr_parts)++;
-		if (run.start + run_chunks(&run) > ZBUD_CHUNKS || !owner_agrees(&run))
+		bytes += run_bytes(&run);
+		nr++;
+		if (run.offset + run_bytes(&run) > PAGE_SIZE || !owner_agrees(&run))
 			return false;
 	}
-	return used && used + page_free_chunks(page) == ZBUD_CHUNKS;
+	*nr_parts += nr;
+	if (page_has_cells(page))
+		return nr && nr + cells->nr_free == page_nr_cells(page) &&
+		       (!bucket || cells->nr_counted == cells->nr_free) &&
+		       find_cell(page, 0, false) >= cells->first_free;
+	return nr && bytes + chunks_to_bytes(page_free_chunks(page)) == PAGE_SIZE;
 }
 
 /* Is each object what was stored, of those in a page, or of all? */
@@ -1183,11 +1381,12 @@ static const char *pool_wrong(struct zbud_test *t, struct model *m)
 	for (i = 0; i < pool->nr_shards; i++) {
 		struct zbud_shard *shard = &pool->shards[i];
 		unsigned long pages = 0, nr_free = 0;
-		unsigned int bucket;
+		unsigned int bucket, cells;
 		struct page *page;
 
 		guard(spinlock)(&shard->lock);
-		for (bucket = 0; bucket < ZBUD_CHUNKS; bucket++) {
+		for (bucket = 0; bucket < ZBUD_BUCKETS; bucket++) {
+			cells = 0;
 			if (test_bit(bucket, shard->bitmap) ==
 			    list_empty(&shard->buckets[bucket]))
 				return "a bit of the bitmap is wrong";
@@ -1195,8 +1394,13 @@ static const char *pool_wrong(struct zbud_test *t, struct model *m)
 				if (!page_consistent(shard, page, bucket, &nr_parts))
 					return "a page is inconsistent";
 				pages++;
-				nr_free += bucket;
+				nr_free += counted_chunks(page, bucket);
+				if (bucket_has_cells(bucket))
+					cells += page_cells(page)->nr_free;
 			}
+			if (bucket_has_cells(bucket) &&
+			    shard->free_cells[bucket - ZBUD_CHUNKS] != cells)
+				return "a shard has miscounted cells";
 		}
 		if (pages != shard->nr_pages || nr_free != shard->nr_free)
 			return "a shard has miscounted";
@@ -1225,9 +1429,9 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 {
 	struct zbud_test_object *obj = &m->objs[model_random(m, MODEL_OBJECTS)];
 	unsigned int i = model_random(m, MODEL_PINS);
-	unsigned long pages = zbud_total_pages(t->pool);
+	unsigned long done, pages = zbud_total_pages(t->pool);
 	struct zbud_shard *shard;
-	struct page *page;
+	struct page *page, *cells;
 	int err;
 
 	switch (model_random(m, 16)) {
@@ -1253,13 +1457,17 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 			return NULL;
 		page = handle_page(obj->handle);
 		get_page(page);
-		migrate(page);
+		m->migrated += migrate(page) && page_has_cells(handle_page(obj->handle));
 		put_page(page);
 		return objects_same(t, m, handle_page(obj->handle)) ?
 			NULL : "a migrated object has changed";
 	case 3:	/* compact */
 		shard = &t->pool->shards[model_random(m, t->pool->nr_shards)];
-		pages -= compact_shard(shard, UINT_MAX, 1);
+		scoped_guard(spinlock, &shard->lock)
+			cells = sparsest_cells(shard);
+		done = compact_shard(shard, UINT_MAX, 1);
+		m->emptied += cells && done;
+		pages -= done;
 		return pages != zbud_total_pages(t->pool) ?
 			"compaction has miscounted" : NULL;
 	default: /* allocate or free, with a bit of memory or none */
@@ -1286,13 +1494,14 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 {
 	struct zbud_test *t = test->priv;
 	const char *wrong = NULL;
+	unsigned long end = jiffies + MODEL_SECONDS * HZ;
 	unsigned int step, i;
 	u32 seed = get_random_u32();
 	struct model *m;
 
 	kunit_info(test, "seed %u\n", seed);
 	/* Few, so that each has enough pages to be compacted. */
-	use_shards(test, 4);
+	use_shards(test, 2);
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m);
 	prandom_seed_state(&m->rnd, seed);
@@ -1307,9 +1516,17 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 			wrong = pool_wrong(t, m);
 		if (step % 1024 == 0)
 			cond_resched();
+		if (time_after(jiffies, end))
+			break;
 	}
 	enable_delayed_work(&t->pool->compaction);
+	kunit_info(test, "%u steps\n", step);
 	KUNIT_EXPECT_NULL_MSG(test, wrong, "seed %u, step %u: %s", seed, step, wrong);
+	kunit_info(test, "%u pages of cells migrated, %u emptied\n", m->migrated,
+		   m->emptied);
+	if (IS_ENABLED(CONFIG_MIGRATION))
+		KUNIT_EXPECT_GT(test, m->migrated, 0);
+	KUNIT_EXPECT_GT(test, m->emptied, 0);
 
 	for (i = 0; i < MODEL_PINS; i++)
 		if (m->pins[i].obj)
@@ -1322,16 +1539,18 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 
 #define CHURN_OBJECTS	1500U
 #define CHURN_STEPS	200000U
+#define CHURN_SECONDS	60
 
 /* Return: NULL, or what went wrong. */
 static const char *churn(struct zbud_pool *pool, u8 *buf,
 			 struct zbud_test_object *objs, u32 seed)
 {
+	const unsigned long end = jiffies + CHURN_SECONDS * HZ;
 	struct rnd_state rnd;
 	unsigned int step, i;
 
 	prandom_seed_state(&rnd, seed);
-	for (step = 0; step < CHURN_STEPS; step++) {
+	for (step = 0; step < CHURN_STEPS && !time_after(jiffies, end); step++) {
 		struct zbud_test_object *obj;
 
 		obj = &objs[prandom_u32_state(&rnd) % CHURN_OBJECTS];
@@ -1505,7 +1724,11 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(holes_are_closed_for_an_object_that_needs_them),
 	KUNIT_CASE(a_pinned_page_is_not_rearranged),
 	KUNIT_CASE(pins_are_counted),
-	KUNIT_CASE(an_object_with_a_strange_header_is_refused),
+	KUNIT_CASE_PARAM(an_object_with_a_strange_header_is_refused, kind_gen_params),
+	KUNIT_CASE(tiny_objects_take_what_they_take_in_zsmalloc),
+	KUNIT_CASE(tiny_objects_fill_what_others_leave),
+	KUNIT_CASE(a_cell_that_was_freed_is_not_found),
+	KUNIT_CASE(pages_of_cells_are_compacted),
 	KUNIT_CASE(an_object_is_split_over_holes_of_any_size),
 	KUNIT_CASE(a_split_object_can_be_shortened),
 	KUNIT_CASE(both_parts_may_be_in_a_page_that_is_rearranged),
@@ -1514,9 +1737,9 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(out_of_memory_any_shard_will_do),
 	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
 	KUNIT_CASE(both_parts_of_an_object_can_be_migrated),
-	KUNIT_CASE(a_pinned_page_is_not_migrated),
-	KUNIT_CASE(an_isolated_page_can_be_emptied),
-	KUNIT_CASE(a_corrupt_page_is_not_migrated),
+	KUNIT_CASE_PARAM(a_pinned_page_is_not_migrated, kind_gen_params),
+	KUNIT_CASE_PARAM(an_isolated_page_can_be_emptied, kind_gen_params),
+	KUNIT_CASE_PARAM(a_corrupt_page_is_not_migrated, kind_gen_params),
 	KUNIT_CASE(what_is_freed_comes_back_by_itself),
 	KUNIT_CASE(memory_pressure_compacts_further),
 	KUNIT_CASE(compaction_ends_where_there_is_nothing_to_gain),

@@ -44,6 +44,12 @@ METRICS = [
     ("capacity: s from the last MiB to the kill", "capacity", "since_last", 1e-9, 2, None),
     ("capacity: s, longest without a MiB before that", "capacity", "longest", 1e-9, 2, None),
     ("capacity: s in which all waited for memory", "capacity", "pressure_full", 1e-9, 2, None),
+    *((f"locks, {phase}: {what}", "locks", f"{phase}_{metric}", scale, decimals, [case])
+      for phase in ("out", "in", "exit")
+      for what, case, metric, scale, decimals in [
+          ("taken a page", "8-cpus", "taken", 1, 1), ("waited for in 1000 pages", "8-cpus", "waits", 1000, 1),
+          ("from another CPU, a page", "8-cpus", "bounces", 1, 2), ("of swap, held ns a page", "1-cpu", "held", 1, 0),
+          ("of swap, longest held us", "1-cpu", "longest", 1e-3, 1)]),
     ("compile, memcg 20 % too small: 10^9 instructions", "compile", "us", 1e-6, 2, None),
     ("compile, memcg large enough: 10^9 instructions", "compile", "us_unlimited", 1e-6, 2, None),
     ("compile, memcg 20 % too small: major faults", "compile", "major", 1, 0, None),
@@ -67,6 +73,9 @@ Aging: see the head of scripts/bench/aging.c; memory and limit are those of the 
 those of its processes, compressed or on the disk.
 Capacity: a process writes pages until it is killed; zram has three times RAM, all else is as it comes. Half: every second
 page does not compress.
+Locks: eight processes swap 24 MiB each at once, LZ4, in kernels with CONFIG_LOCK_STAT. Taken, waited for and from another
+CPU: all locks of the kernel, eight emulated CPUs. Held: those of swap (see scripts/bench/locks.c), one CPU, a ns is an
+instruction, and interrupts are included.
 Compile: three cc1 of the same file at once, in 80 % of what they take with 4k if they may. 16k+64k: folios of these
 sizes are enabled, so that memory is taken in them at once. All that the cgroup's processes do is counted."""
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ramzswapstat: what ramzswap devices hold, and in how much memory
+ * ramzswapstat: what ramzswap devices hold, and how much memory that takes
  *
- * Shows a table as zramctl does, rates as vmstat does, JSON, or metrics for
- * Prometheus.  The numbers are those of /sys/block/ramzswapN/, which everybody
- * can read.  Only for what is not there it turns to debugfs, which is for root.
- * What neither tells is shown as "-".
+ * Shows a table like zramctl, rates like vmstat, JSON, or metrics for
+ * Prometheus. The numbers come from /sys/block/ramzswapN/, which everybody can
+ * read.  Numbers that are not there come from debugfs, which only root can
+ * read.  A number that neither has is shown as "-".
  *
- * A number is shown as the kernel has written it, or not at all: a file that is
- * cut off or makes no sense is named on stderr, and its value is unknown.
+ * The tool never shows a number other than the kernel has written it.  It
+ * reports a file that is truncated or malformed on stderr, and treats its value
+ * as unknown.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -35,10 +36,10 @@
 
 /* More than the kernel allows */
 #define MAX_DEVICES	1024
-/* What fits in a file of sysfs, and more than a file of debugfs has */
+/* The most that a sysfs file can have, and more than a debugfs file has */
 #define SYSFS_SIZE	4096
 #define DEBUGFS_SIZE	16384
-/* On a terminal, the heading comes again after so many lines. */
+/* On a terminal, repeat the heading after this many lines. */
 #define HEADING_LINES	20
 
 /* === Fields ============================================================== */
@@ -48,7 +49,7 @@ enum kind {
 	BYTES,
 	COUNT,
 	RATIO,		/* in hundredths */
-	RATE,		/* bytes a second, between two reports */
+	RATE,		/* bytes per second, between two reports */
 };
 
 enum field_id {
@@ -61,13 +62,13 @@ enum field_id {
 
 /*
  * struct field - a column of the table
- * @column: its name; in small letters its key in JSON
- * @kind: how it is shown
- * @file: where it is in the device's directory in sysfs, or NULL
- * @line: where it is in the device's file in debugfs, or NULL
- * @in_pages: the kernel counts pages, to be shown as bytes
+ * @column: its name; in lower case, its key in JSON
+ * @kind: how to show it
+ * @file: its file in the device's sysfs directory, or NULL
+ * @line: its line in the device's debugfs file, or NULL
+ * @in_pages: the kernel counts pages; show them as bytes
  * @metric: its name for Prometheus, without the prefix, or NULL
- * @help: what it is
+ * @help: its description
  */
 struct field {
 	const char *column;
@@ -84,61 +85,61 @@ static const struct field fields[NR_FIELDS] = {
 	[DISKSIZE] = { "DISKSIZE", BYTES, "disksize", "disksize", false,
 		"disksize_bytes", "how much can be swapped out to it, before compression" },
 	[LIMIT] = { "LIMIT", BYTES, "mem_limit", "memlimit", false,
-		"mem_limit_bytes", "compressed data it may hold in memory, 0 for no limit" },
+		"mem_limit_bytes", "limit for its compressed data in memory, 0 for none" },
 	[SWAPPED] = { "SWAPPED", BYTES, NULL, NULL, false,
-		"swapped_bytes", "what is swapped out to it, as swapon --show tells" },
+		"swapped_bytes", "pages swapped out to it, USED in swapon --show" },
 	[STORED] = { "STORED", BYTES, "stats/orig_data_size", "orig_data_size", false,
-		"stored_bytes", "what it has in memory, before compression" },
+		"stored_bytes", "pages that it has in memory, before compression" },
 	[COMPR] = { "COMPR", BYTES, "stats/compr_data_size", "compr_data_size", false,
-		"compressed_bytes", "the same, compressed" },
+		"compressed_bytes", "compressed size of these pages" },
 	[RATIO_] = { "RATIO", RATIO, .help = "STORED divided by COMPR" },
 	[MEMORY] = { "MEMORY", BYTES, "stats/mem_used", "mem_used_total", false,
-		"memory_used_bytes", "memory that all this takes" },
-	[SAVED] = { "SAVED", BYTES, .help = "STORED less MEMORY" },
+		"memory_used_bytes", "memory that all of this takes" },
+	[SAVED] = { "SAVED", BYTES, .help = "STORED minus MEMORY" },
 	[HOT] = { "HOT", BYTES, NULL, NULL, false,
-		"hot_bytes", "of STORED, what was compressed once, fast" },
+		"hot_bytes", "part of STORED that was compressed once, fast" },
 	[COLD] = { "COLD", BYTES, "stats/pages_cold", "pages_cold", true,
-		"cold_bytes", "of STORED, what was compressed again, denser" },
+		"cold_bytes", "part of STORED that was compressed again, more densely" },
 	[HOTCOMPR] = { "HOTCOMPR", BYTES, NULL, NULL, false,
-		"hot_compressed_bytes", "what is hot, compressed" },
+		"hot_compressed_bytes", "compressed size of HOT" },
 	[COLDCOMPR] = { "COLDCOMPR", BYTES, "stats/compr_cold_size", "compr_cold_size", false,
-		"cold_compressed_bytes", "what is cold, compressed" },
+		"cold_compressed_bytes", "compressed size of COLD" },
 	[ZERO] = { "ZERO", BYTES, "stats/pages_zero", "pages_zero", true,
 		"zero_bytes", "pages of zeros, which take no memory" },
 	[INCOMPR] = { "INCOMPR", BYTES, "stats/pages_incompressible", NULL, true,
-		"incompressible_bytes", "of STORED, what did not compress" },
+		"incompressible_bytes", "part of STORED that did not compress" },
 	[READ] = { "READ", BYTES, "stats/num_reads", "num_reads", true,
-		"read_bytes_total", "what was read from memory" },
+		"read_bytes_total", "pages read from memory" },
 	[WRITTEN] = { "WRITTEN", BYTES, "stats/num_writes", "num_writes", true,
-		"written_bytes_total", "what was stored in memory" },
+		"written_bytes_total", "pages stored in memory" },
 	[BACKING] = { "BACKING", TEXT, "backing_dev", .help = "path of the backing device" },
 	[BSTATE] = { "BSTATE", TEXT, "backing_state", .help = "state of the backing device" },
 	[BSIZE] = { "BSIZE", BYTES, "stats/backing_blocks_total", "backing_blocks_total", true,
 		"backing_size_bytes", "size of the backing device" },
 	[BUSED] = { "BUSED", BYTES, "stats/backing_blocks_used", "backing_blocks_used", true,
-		"backing_used_bytes", "what is used of it" },
+		"backing_used_bytes", "used part of the backing device" },
 	[BBAD] = { "BBAD", BYTES, "stats/backing_blocks_bad", "backing_blocks_bad", true,
-		"backing_bad_bytes", "what cannot be used, as writing failed" },
+		"backing_bad_bytes", "part that is unusable because writes failed" },
 	[BREAD] = { "BREAD", BYTES, "stats/bdev_num_reads", "bdev_num_reads", true,
-		"backing_read_bytes_total", "what was read from the backing device" },
+		"backing_read_bytes_total", "pages read from the backing device" },
 	[BWRITTEN] = { "BWRITTEN", BYTES, "stats/bdev_num_writes", "bdev_num_writes", true,
-		"backing_written_bytes_total", "what was written to the backing device" },
+		"backing_written_bytes_total", "pages written to the backing device" },
 	[BSTOPS] = { "BSTOPS", COUNT, "stats/backing_stops", "backing_stops", false,
-		"backing_stops_total", "how often the backing device has stopped working" },
+		"backing_stops_total", "how often the backing device was stopped" },
 	[LOST] = { "LOST", COUNT, "stats/failed_reads", "failed_reads", false,
 		"lost_pages_total", "pages that could not be read back" },
 	[REFUSED] = { "REFUSED", COUNT, "stats/failed_writes", "failed_writes", false,
-		"refused_pages_total", "pages that stayed uncompressed, as nothing took them" },
+		"refused_pages_total", "pages that stayed in memory, uncompressed" },
 	[INVALID] = { "INVALID", COUNT, "stats/invalid_io", "invalid_io", false,
-		"invalid_requests_total", "reads and writes of the device that were not swap's" },
-	[ERRORS] = { "ERRORS", COUNT, .help = "LOST, bad blocks and BSTOPS together" },
-	[SI] = { "SI", RATE, .help = "swapped in from memory, bytes a second (with -w)" },
-	[SO] = { "SO", RATE, .help = "swapped out to memory, bytes a second (with -w)" },
-	[BI] = { "BI", RATE, .help = "read from the backing device, bytes a second (with -w)" },
-	[BO] = { "BO", RATE, .help = "written to it, bytes a second (with -w)" },
+		"invalid_requests_total", "reads and writes of the device other than by swap" },
+	[ERRORS] = { "ERRORS", COUNT, .help = "sum of LOST, bad blocks and BSTOPS" },
+	[SI] = { "SI", RATE, .help = "swapped in from memory, bytes per second (with -w)" },
+	[SO] = { "SO", RATE, .help = "swapped out to memory, bytes per second (with -w)" },
+	[BI] = { "BI", RATE, .help = "read from the backing device, bytes per second (with -w)" },
+	[BO] = { "BO", RATE, .help = "written to it, bytes per second (with -w)" },
 };
 
-/* What is worked out, and of what: a rate is the change of a number. */
+/* Computed columns and their inputs.  A rate is the change of a number. */
 static const struct {
 	enum field_id id;
 	enum field_id of;
@@ -162,18 +163,18 @@ static const enum field_id default_rates[] = {
 struct value {
 	bool known;
 	long long n;
-	const char *text;		/* of fields of kind TEXT */
+	const char *text;		/* for fields of kind TEXT */
 };
 
 struct device {
 	char path[32];			/* /dev/ramzswapN */
-	const char *name;		/* the same without /dev/ */
+	const char *name;		/* without /dev/ */
 	char backing[SYSFS_SIZE];
 	char state[SYSFS_SIZE];
 	struct value now[NR_FIELDS];
 	struct value before[NR_FIELDS];	/* at the last report */
 	struct timespec read_at;
-	char debugfs[DEBUGFS_SIZE];	/* what its file has, if it was read */
+	char debugfs[DEBUGFS_SIZE];	/* the file, if it was read */
 	bool debugfs_tried;
 	bool debugfs_read;
 };
@@ -193,7 +194,7 @@ static int debugfs_err;
 static const char *sysroot = "";
 static bool bytes, raw, json, prometheus, noheadings, quiet;
 static double interval;		/* 0: one report */
-static unsigned long count;	/* reports, 0: no end */
+static unsigned long count;	/* number of reports, 0: no end */
 static int status = EXIT_SUCCESS;
 
 /* === Reading ============================================================= */
@@ -254,11 +255,11 @@ static int read_file(const char *path, char *buf, size_t size)
 	if (err)
 		return err;
 	buf[len] = '\0';
-	/* A zero byte is no text. */
+	/* A text file has no zero bytes. */
 	return strlen(buf) == len ? 0 : -EILSEQ;
 }
 
-/* A number and nothing else, up to @end. */
+/* Parse a number, which must be all that is before @end. */
 static bool parse_number(const char *text, const char *end, long long *n)
 {
 	const char *p;
@@ -275,15 +276,17 @@ static bool parse_number(const char *text, const char *end, long long *n)
 	return true;
 }
 
-/* Others have it, or nobody: that is no damage. */
+/*
+ * The kernel has no such file, or this user cannot read it: it is not damaged.
+ */
 static bool is_absence(int err)
 {
 	return err == -ENOENT || err == -EACCES;
 }
 
 /*
- * The first line of a file in the device's directory, without its newline.
- * Return: 0, or an error: -ENOENT if there is no such file.
+ * Read the first line of a file in the device's directory, without its newline.
+ * Return: 0, or an error: -ENOENT if the file does not exist.
  */
 static int read_sysfs(const struct device *d, const char *file, char *buf)
 {
@@ -300,7 +303,7 @@ static int read_sysfs(const struct device *d, const char *file, char *buf)
 		complain("%s: %s", path, strerror(-err));
 		return err;
 	}
-	/* A line that has no end may be cut off. */
+	/* A line without a newline may be truncated. */
 	len = strlen(buf);
 	if (len < 2 || buf[len - 1] != '\n') {
 		complain("%s: the file is cut off", path);
@@ -340,7 +343,7 @@ static bool open_debugfs(struct device *d)
 			complain("%s: %s", path, strerror(-debugfs_err));
 		return false;
 	}
-	/* A line that has no end may be cut off. */
+	/* A line without a newline may be truncated. */
 	end = strrchr(d->debugfs, '\n');
 	end = end ? end + 1 : d->debugfs;
 	if (*end || end == d->debugfs)
@@ -349,7 +352,7 @@ static bool open_debugfs(struct device *d)
 	return true;
 }
 
-/* Return: 0, -ENOENT if there is no such line, -EINVAL if it makes no sense. */
+/* Return: 0, -ENOENT if there is no such line, -EINVAL if it is malformed. */
 static int read_debugfs_number(struct device *d, const char *name, long long *n)
 {
 	const size_t len = strlen(name);
@@ -368,7 +371,7 @@ static int read_debugfs_number(struct device *d, const char *name, long long *n)
 	return -ENOENT;
 }
 
-/* Where a page is a block of the device, it says how large that is. */
+/* The device's block size is the page size. */
 static long long page_size_of(const struct device *d)
 {
 	long long size;
@@ -425,7 +428,7 @@ static bool parse_swaps_line(char *line, const char *path, long long *used)
 	       !__builtin_mul_overflow(*used, 1024, used);
 }
 
-/* Only what is swapped on has a line in /proc/swaps. */
+/* Only devices that are swapped on have a line in /proc/swaps. */
 static void read_swapped(struct device *d)
 {
 	struct value *v = &d->now[SWAPPED];
@@ -459,7 +462,7 @@ static bool is_wanted(enum field_id id)
 	return false;
 }
 
-/* What has to be read for a column that is worked out */
+/* Must this field be read, for its own column or for a computed one? */
 static bool is_needed(enum field_id id)
 {
 	size_t i;
@@ -474,7 +477,9 @@ static bool is_needed(enum field_id id)
 	return false;
 }
 
-/* What is hot is what is not cold; one may have changed before the other was read. */
+/*
+ * Hot is what is not cold.  Either number may change before the other is read.
+ */
 static void work_out_hot(struct value *hot, const struct value *all, const struct value *cold)
 {
 	hot->known = all->known && cold->known;
@@ -520,7 +525,7 @@ static void work_out_rates(struct device *d, double seconds)
 
 		if (fields[parts[i].id].kind != RATE)
 			continue;
-		/* A number that became less was reset. */
+		/* A number that went down was reset. */
 		if (!now->known || !before->known || now->n < before->n || seconds <= 0)
 			continue;
 		change = (now->n - before->n) / seconds + 0.5;
@@ -566,7 +571,7 @@ static void read_device(struct device *d)
 	work_out_rates(d, seconds_of(&d->read_at) - seconds_of(&then));
 }
 
-/* ramzswap and a number */
+/* "ramzswap" and a number */
 static bool is_device_name(const char *name)
 {
 	const char *digits = name + strlen(PREFIX);
@@ -639,7 +644,7 @@ static void find_device(const char *arg)
 
 /* === Showing ============================================================= */
 
-/* As in zramctl: one digit after the point, if it is not zero. */
+/* Like zramctl: one digit after the point, unless it is zero. */
 static void format_size(char *buf, size_t size, long long n)
 {
 	unsigned long long abs = n < 0 ? -(unsigned long long)n : (unsigned long long)n;
@@ -655,7 +660,7 @@ static void format_size(char *buf, size_t size, long long n)
 		shift += 10;
 	whole = abs >> shift;
 	rest = abs & ((1ULL << shift) - 1);
-	/* First to thousandths, of what must not overflow */
+	/* Compute thousandths without an overflow. */
 	rest = shift < 60 ? rest * 1000 >> shift : (rest >> 10) * 1000 >> (shift - 10);
 	tenths = (rest + 50) / 100;
 	if (tenths == 10) {
@@ -668,7 +673,7 @@ static void format_size(char *buf, size_t size, long long n)
 		snprintf(buf, size, "%s%llu%c", sign, whole, "BKMGTPE"[shift / 10]);
 }
 
-/* How long the character at @s is, 0 if it is none of UTF-8 */
+/* Length of the character at @s, 0 if it is not valid UTF-8 */
 static size_t utf8_length(const char *s)
 {
 	const unsigned char *u = (const unsigned char *)s;
@@ -687,7 +692,7 @@ static size_t utf8_length(const char *s)
 	for (i = 1; i < len; i++)
 		if ((u[i] & 0xc0) != 0x80)
 			return 0;
-	/* Longer than it has to be, a surrogate, beyond the last, a control */
+	/* Overlong, a surrogate, too large, or a control character */
 	if ((u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xed && u[1] > 0x9f) ||
 	    (u[0] == 0xf0 && u[1] < 0x90) || (u[0] == 0xf4 && u[1] > 0x8f) ||
 	    (u[0] == 0xc2 && u[1] < 0xa0))
@@ -695,7 +700,7 @@ static size_t utf8_length(const char *s)
 	return len;
 }
 
-/* What a terminal could take for more than text is shown in hexadecimal. */
+/* Show in hexadecimal what a terminal could take for more than text. */
 static void format_text(char *buf, size_t size, const char *text)
 {
 	size_t at = 0, len;
@@ -715,7 +720,7 @@ static void format_text(char *buf, size_t size, const char *text)
 	buf[at] = '\0';
 }
 
-/* Four characters for each of the text, and what is between */
+/* Up to four characters for each byte of the text, and the separators */
 #define CELL_SIZE	(4 * SYSFS_SIZE + 8)
 
 static void format_cell(char *buf, const struct value *v, enum field_id id)
@@ -761,7 +766,7 @@ static void print_cell(size_t column, const char *cell, int width)
 	if (!is_text && pad > 0)
 		printf("%*s", pad, "");
 	fputs(cell, stdout);
-	/* Nothing is after the last column. */
+	/* No padding after the last column. */
 	if (is_text && pad > 0 && column + 1 < nr_columns)
 		printf("%*s", pad, "");
 }
@@ -779,7 +784,7 @@ static void print_table(unsigned long report)
 	for (i = 0; i < nr_columns; i++) {
 		int width = noheadings ? 0 : strlen(fields[columns[i]].column);
 
-		/* In the next report the numbers may be larger. */
+		/* Leave room for larger numbers in the next reports. */
 		if (interval && fields[columns[i]].kind != TEXT && width < 7)
 			width = 7;
 		if (widths[i] < width)
@@ -846,7 +851,7 @@ static void print_json_value(const struct value *v, enum field_id id)
 		printf("%lld", v->n);
 }
 
-/* With --wait each report is a line. */
+/* With --wait, each report is a line. */
 static void print_json(void)
 {
 	const char *newline = interval ? "" : "\n";
@@ -908,7 +913,7 @@ static bool is_known_anywhere(enum field_id id)
 	return false;
 }
 
-/* What is not known is left out. */
+/* Leave out what is unknown. */
 static void print_prometheus(void)
 {
 	size_t d;
@@ -934,7 +939,7 @@ static void print_prometheus(void)
 		}
 	}
 	if (is_known_anywhere(BSTATE)) {
-		print_metric_head("backing_stopped", "whether the backing device does not work");
+		print_metric_head("backing_stopped", "whether the backing device is stopped");
 		for (d = 0; d < nr_devices; d++)
 			if (devices[d].now[BSTATE].known)
 				printf(PREFIX "_backing_stopped{device=\"%s\"} %d\n",
@@ -958,7 +963,7 @@ static void note(const bool *of, const char *why, const char *more)
 		fprintf(stderr, ": %s%s\n", why, more);
 }
 
-/* A column that is worked out is unknown for the reason of what it is made of. */
+/* A computed column is unknown for the same reason as its inputs. */
 static void pass_on_reasons(bool *of)
 {
 	size_t i;
@@ -967,7 +972,7 @@ static void pass_on_reasons(bool *of)
 		of[parts[i].id] |= of[parts[i].of];
 }
 
-/* Say what the table does not. */
+/* Say what the table does not show, and why. */
 static void print_notes(void)
 {
 	char why[SYSFS_SIZE + 64];
@@ -995,7 +1000,7 @@ static void add_columns(const enum field_id *ids, size_t nr)
 		add_column(ids[i]);
 }
 
-/* Rates need two reports to be known. */
+/* Rates are only known with two reports. */
 static void add_all_columns(void)
 {
 	int id;
@@ -1028,7 +1033,7 @@ static enum field_id find_column(const char *name, size_t len)
 	return id;
 }
 
-/* "A,B", or "+A,B" for these besides the usual ones */
+/* "A,B", or "+A,B" to add to the default columns */
 static void choose_columns(const char *list)
 {
 	if (*list == '+') {
@@ -1071,19 +1076,19 @@ static void print_help(void)
 
 	puts("Usage: " PROGRAM " [options] [device...]\n"
 	     "\n"
-	     "Show what ramzswap devices hold, and in how much memory.\n"
+	     "Show what ramzswap devices hold, and how much memory that takes.\n"
 	     "\n"
 	     "  -b, --bytes            sizes in bytes, not as 1.5G\n"
-	     "  -c, --count NUMBER     end after so many reports (with -w)\n"
+	     "  -c, --count NUMBER     exit after NUMBER reports (with -w)\n"
 	     "  -J, --json             JSON: all columns, in bytes; null if unknown\n"
 	     "  -n, --noheadings       no heading\n"
-	     "  -o, --output LIST      these columns, or +LIST: these besides\n"
+	     "  -o, --output LIST      these columns, or +LIST: in addition\n"
 	     "      --output-all       all columns\n"
 	     "  -p, --prometheus       metrics for Prometheus\n"
 	     "  -q, --quiet            do not say why a column is unknown\n"
 	     "  -r, --raw              columns with a space between them\n"
-	     "      --sysroot DIR      look there for /sys and /proc\n"
-	     "  -w, --wait SECONDS     report again and again, with rates\n"
+	     "      --sysroot DIR      look in DIR for /sys and /proc\n"
+	     "  -w, --wait SECONDS     report repeatedly, with rates\n"
 	     "  -h, --help             this text\n"
 	     "\n"
 	     "Columns:");
@@ -1203,7 +1208,7 @@ static void report(unsigned long nr)
 		print_notes();
 }
 
-/* Every report is due at its time, unless one was so late that the next is, too. */
+/* Reports are due at fixed times.  Skip those that a late report has missed. */
 static void report_rates(void)
 {
 	struct timespec ts;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Allocations fail while pages are swapped out and in: they may stay where they
- * are, but nobody loses any of them, and nothing is left behind.
+ * Allocations fail during swapout and swapin. Pages may stay where they are,
+ * but none is lost, and nothing is leaked.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,8 +24,8 @@ static bool injector_set(const char *injector, const char *name, long long value
 }
 
 /*
- * Of the allocations of tasks that say so, @percent fail. Allocations that may
- * wait do, too, as those of reclaim may have to.
+ * Let @percent of the allocations fail in tasks that opt in. Include
+ * allocations that may wait, such as those of reclaim.
  */
 static bool injectors_prepare(int percent)
 {
@@ -43,7 +43,7 @@ static bool injectors_prepare(int percent)
 	       injector_set("fail_page_alloc", "ignore-gfp-highmem", 0);
 }
 
-/* An open file, as opening one is among what fails then. */
+/* Open file: opening it could fail itself while failures are injected. */
 static int make_it_fail = -1;
 
 static bool injectors_start(int percent)
@@ -61,7 +61,7 @@ FIXTURE(alloc_failure) {
 	long long stored, pool;
 };
 
-/* In front of a disk, or without one */
+/* With a disk behind the cache, or without one. */
 FIXTURE_VARIANT(alloc_failure) {
 	bool device;
 	unsigned long folio_kib;
@@ -135,7 +135,10 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_out, TEST_SECONDS)
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 		region_write_all(&self->r);
 	}
-	/* A disk takes what zswap cannot. Without one, pages find room among others. */
+	/*
+	 * A disk takes what zswap cannot. Without one, the pool finds room in
+	 * its pages.
+	 */
 	most = variant->device ? NR_PAGES / 2 : NR_PAGES;
 	EXPECT_LT(NR_PAGES / 2, out[0]);
 	EXPECT_GE(most, out[3]);
@@ -143,7 +146,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_out, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* A fault that fails for want of memory is tried again. */
+/* A fault that fails for lack of memory is retried. */
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_in, TEST_SECONDS)
 {
 	unsigned long i;

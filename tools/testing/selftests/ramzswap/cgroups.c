@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who gives up pages when there is no room: the oldest do, whosever they are,
- * but only those of whom the limit is.  A limit of the device or of the pool is
- * everybody's, one of a cgroup is the cgroup's alone.
+ * Whose pages are written back when there is no room: the oldest ones, of
+ * everyone whom the limit concerns. A limit of the device or the pool concerns
+ * all cgroups, the limit of a cgroup only that cgroup.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -21,10 +21,13 @@
 
 static const char *skip_reason;
 
-/* What the processes of a test tell each other */
+/* One percent of memory, in bytes: a step of max_pool_percent. */
+static unsigned long percent;
+
+/* Shared between the processes of a test. */
 static struct {
-	unsigned long swapped;	/* pages */
-	long long reads;	/* of the disk */
+	unsigned long swapped;	/* in pages */
+	long long reads;	/* from the disk */
 } *shared;
 
 static long long vm_event(const char *name)
@@ -48,7 +51,7 @@ static long long memcg_event(const char *dir, const char *name)
 	return file_field(path, name);
 }
 
-/* Take out of the swap cache what was written. */
+/* Drop written pages from the swap cache. */
 static void reclaim_all(const char *dir)
 {
 	int i;
@@ -64,7 +67,7 @@ static long long zswapped_pages(const char *dir)
 	return memcg_stat(dir, "zswapped") / (long long)page_size;
 }
 
-/* A process in a cgroup that has memory swapped out, and then sleeps. */
+/* A process in a cgroup that swaps out its memory, and then sleeps. */
 struct sleeper {
 	struct gate ready, go;
 	pid_t pid;
@@ -94,7 +97,7 @@ static bool sleeper_start(struct sleeper *s, const char *dir, unsigned long byte
 	_exit(!good || region_wrong_bytes_all(&r));
 }
 
-/* Return: 0 if it found everything as it was. */
+/* Return: 0 if the process found its memory unchanged. */
 static int sleeper_end(struct sleeper *s)
 {
 	gate_open(&s->go);
@@ -102,8 +105,9 @@ static int sleeper_end(struct sleeper *s)
 }
 
 /*
- * A process in a cgroup that uses all its memory again and again, between times
- * when it is swapped out.  shared->reads: by the second half of the rounds.
+ * A process in a cgroup that uses all its memory again and again, and is
+ * swapped out in between. shared->reads counts the disk reads of the second
+ * half of the rounds.
  */
 static int busy(const char *dir, unsigned long bytes, int rounds)
 {
@@ -188,7 +192,9 @@ static void device_with_disk(struct __test_metadata *_metadata, const char *disk
 	ASSERT_TRUE(device_on());
 }
 
-/* The one that sleeps gives up its place, the one that works has no reads. */
+/*
+ * The sleeping cgroup's pages are written back, and the busy one never reads.
+ */
 static void idle_and_busy(struct __test_metadata *_metadata, const char *a,
 			  const char *b, unsigned long idle_bytes)
 {
@@ -222,10 +228,10 @@ TEST_F_TIMEOUT(cgroups, give_up_the_oldest_at_the_limit_of_the_pool, TEST_SECOND
 {
 	device_with_disk(_metadata, self->disk, "0");
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "1"));
-	idle_and_busy(_metadata, self->a, self->b, 48 * MIB);
+	idle_and_busy(_metadata, self->a, self->b, 5 * percent);
 }
 
-/* A limit that is lowered is reached, though nobody stores anything. */
+/* A lowered limit is enforced even if nobody stores anything. */
 TEST_F_TIMEOUT(cgroups, give_up_what_is_above_a_lowered_limit, TEST_SECONDS)
 {
 	struct sleeper s;
@@ -262,7 +268,7 @@ TEST_F_TIMEOUT(cgroups, give_up_nothing_for_the_limit_of_another, TEST_SECONDS)
 	EXPECT_EQ(0, status);
 }
 
-/* What a cgroup and those below it may have is shared by them. */
+/* A cgroup and those below it share its limit. */
 TEST_F_TIMEOUT(cgroups, share_the_limit_of_the_one_above, TEST_SECONDS)
 {
 	char a[300], b[300];
@@ -284,8 +290,8 @@ TEST_F_TIMEOUT(cgroups, share_the_limit_of_the_one_above, TEST_SECONDS)
 }
 
 /*
- * A cgroup whose pages, compressed, are more than its memory uses them again and
- * again.  What does not fit goes to the disk, and nobody is killed.
+ * The compressed pages of a cgroup exceed its memory, and it uses them again
+ * and again. The rest goes to the disk, and nobody is killed.
  */
 static void more_than_its_memory(struct __test_metadata *_metadata, const char *dir)
 {
@@ -330,18 +336,21 @@ TEST_F_TIMEOUT(cgroups, may_fill_their_memory_with_compressed_pages_on_a_disk, T
 
 /* === Devices ============================================================= */
 
-/* Swap a region of the test's own cgroup out to whatever has the priority. */
+/*
+ * Swap a region of the test's own cgroup out to the device of the highest
+ * priority.
+ */
 static void fill(struct __test_metadata *_metadata, struct region *r,
 		 unsigned long bytes, __u64 seed)
 {
 	ASSERT_TRUE(region_map(r, PAGES(bytes), FILL_TEXT, seed));
 	ASSERT_EQ(0, mlock(r->version, r->nr_pages * sizeof(*r->version)));
 	region_write_all(r);
-	madvise(r->mem, bytes, MADV_PAGEOUT);
+	madvise(r->mem, r->nr_pages * page_size, MADV_PAGEOUT);
 	region_page_out(r);
 }
 
-/* How many pages were read from disks when these were used? */
+/* Use these pages, and count how many were read from disks. */
 static long long disk_reads(struct __test_metadata *_metadata, const struct region *r,
 			    unsigned long first, unsigned long nr, unsigned long step)
 {
@@ -355,7 +364,7 @@ static long long disk_reads(struct __test_metadata *_metadata, const struct regi
 	return vm_event("pswpin") - before;
 }
 
-/* A page that is used does not keep those beside it from being cold. */
+/* A page in use does not keep its neighbours from being cold. */
 TEST_F_TIMEOUT(cgroups, keep_a_page_stored_again_but_not_its_neighbours, TEST_SECONDS)
 {
 	struct region old, new[12];
@@ -367,14 +376,14 @@ TEST_F_TIMEOUT(cgroups, keep_a_page_stored_again_but_not_its_neighbours, TEST_SE
 	ASSERT_TRUE(swap_enable(self->disk, DEVICE_PRIO));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "1"));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "accept_threshold_percent", "90"));
-	fill(_metadata, &old, 16 * MIB, 80);
+	fill(_metadata, &old, percent * 8 / 5, 80);
 	for (round = 0; round < ARRAY_SIZE(new); round++) {
 		for (i = 0; i < old.nr_pages; i += 8)
 			EXPECT_EQ(0, region_wrong_bytes(&old, i, 1));
 		for (i = 0; i < old.nr_pages; i += 8)
 			madvise(region_page(&old, i), page_size, MADV_PAGEOUT);
-		fill(_metadata, &new[round], 4 * MIB, 81 + round);
-		/* The worker makes room. */
+		fill(_metadata, &new[round], percent * 2 / 5, 81 + round);
+		/* Let the worker make room. */
 		usleep(100000);
 	}
 	reclaim_all(self->own);
@@ -389,7 +398,7 @@ TEST_F_TIMEOUT(cgroups, keep_a_page_stored_again_but_not_its_neighbours, TEST_SE
 	region_unmap(&old);
 }
 
-/* The limit of a device concerns its own pages only. */
+/* The limit of a device only concerns its own pages. */
 TEST_F_TIMEOUT(cgroups, keep_what_another_device_has_at_the_limit_of_one, TEST_SECONDS)
 {
 	struct region cold, more;
@@ -411,7 +420,7 @@ TEST_F_TIMEOUT(cgroups, keep_what_another_device_has_at_the_limit_of_one, TEST_S
 	region_unmap(&more);
 }
 
-/* A device that is full stops no other. */
+/* A full device does not stop others. */
 TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 {
 	const unsigned long some = 64;
@@ -433,7 +442,10 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	region_write_all(&stuck);
 	madvise(stuck.mem, stuck.nr_pages * page_size, MADV_PAGEOUT);
 	EXPECT_LE(PAGES(4 * MIB) - 8, stat_of("backing_blocks_used"));
-	/* What is left would go to the second device, and be the newest there. */
+	/*
+	 * The remaining pages would go to the second device, as its newest
+	 * ones.
+	 */
 	for (i = 0; i < stuck.nr_pages; i++) {
 		if (pages_swapped(region_page(&stuck, i), 1))
 			continue;
@@ -445,7 +457,7 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	ASSERT_TRUE(file_write(SECOND_SYSFS "disksize", "256M"));
 	ASSERT_TRUE(file_write(SECOND_SYSFS "backing_dev", self->disk));
 	ASSERT_TRUE(swap_enable("/dev/" SECOND, DEVICE_PRIO + 1));
-	fill(_metadata, &r, 32 * MIB, 85);
+	fill(_metadata, &r, percent * 16 / 5, 85);
 	reads = device_stat(SECOND, "bdev_num_reads");
 	EXPECT_LT(PAGES(8 * MIB), device_stat(SECOND, "bdev_num_writes"));
 	reclaim_all(self->own);
@@ -457,7 +469,7 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	region_unmap(&stuck);
 }
 
-/* What cannot be written back takes nothing of what is for disks. */
+/* Pages that cannot be written back do not use up the cache of disks. */
 TEST_F_TIMEOUT(cgroups, have_zswap_for_a_disk_beside_a_device_without, TEST_SECONDS)
 {
 	struct region in_memory, r;
@@ -469,11 +481,13 @@ TEST_F_TIMEOUT(cgroups, have_zswap_for_a_disk_beside_a_device_without, TEST_SECO
 	ASSERT_EQ(0, attr_write("disksize", "80M"));
 	ASSERT_TRUE(swap_enable(self->disk, DEVICE_PRIO - 1));
 	ASSERT_TRUE(device_on());
-	ASSERT_TRUE(region_map(&in_memory, PAGES(96 * MIB), FILL_TEXT, 86));
+	ASSERT_TRUE(region_map(&in_memory, PAGES(10 * percent), FILL_TEXT, 86));
 	region_write_all(&in_memory);
-	/* Until it has no more slots; the rest goes to the disk. */
+	/*
+	 * Until the device has no more slots; the other pages go to the disk.
+	 */
 	madvise(in_memory.mem, in_memory.nr_pages * page_size, MADV_PAGEOUT);
-	fill(_metadata, &r, 32 * MIB, 87);
+	fill(_metadata, &r, percent * 16 / 5, 87);
 	usleep(300000);
 	madvise(r.mem, r.nr_pages * page_size, MADV_WILLNEED);
 	region_write(&r, 0, r.nr_pages / 4);
@@ -488,7 +502,7 @@ TEST_F_TIMEOUT(cgroups, have_zswap_for_a_disk_beside_a_device_without, TEST_SECO
 	region_unmap(&r);
 }
 
-/* There is room made for large folios, too, and not more than they need. */
+/* zswap makes room for large folios, too, and no more than they need. */
 TEST_F_TIMEOUT(cgroups, make_room_for_large_folios, TEST_SECONDS)
 {
 	long long writes, whole;
@@ -500,7 +514,7 @@ TEST_F_TIMEOUT(cgroups, make_room_for_large_folios, TEST_SECONDS)
 	thp_only_size(2048);
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "2"));
 	device_with_disk(_metadata, self->disk, "0");
-	ASSERT_TRUE(region_map(&r, PAGES(96 * MIB), FILL_TEXT, 88));
+	ASSERT_TRUE(region_map(&r, PAGES(10 * percent), FILL_TEXT, 88));
 	ASSERT_EQ(0, mlock(r.version, r.nr_pages * sizeof(*r.version)));
 	ASSERT_EQ(0, madvise(r.mem, r.nr_pages * page_size, MADV_HUGEPAGE));
 	region_write_all(&r);
@@ -520,6 +534,7 @@ TEST_F_TIMEOUT(cgroups, make_room_for_large_folios, TEST_SECONDS)
 int main(int argc, char **argv)
 {
 	skip_reason = test_begin();
+	percent = (meminfo_kb("MemTotal:") / 100 / 1024 + 1) * MIB;
 	if (!skip_reason && access(DEVICE_SYSFS "backing_dev", F_OK))
 		skip_reason = "this kernel has no ramzswap device with a backing device";
 	return test_harness_run(argc, argv);

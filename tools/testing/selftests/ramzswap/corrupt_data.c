@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Compressed data that is damaged in memory: whoever needs the page gets an
- * error, and never other data; all other pages stay what they are.
+ * Compressed data gets damaged in memory: whoever needs such a page gets an
+ * error and never wrong data, and all other pages are unaffected.
  *
- * The damage is done through /dev/mem, to the first bytes of what LZ4 made of a
- * page. Not far behind them are bytes of the page itself, as they do not
- * compress: by these the data is found among the pages of the pool.
+ * The test damages the data through /dev/mem: it overwrites the first bytes of
+ * LZ4's output. A few bytes further on, the output has bytes of the page
+ * itself, because they do not compress. The test uses these to find the data in
+ * the pool.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +24,7 @@
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
-/* The tests are made for pages of 4 KiB. */
+/* The tests assume pages of 4 KiB. */
 #define NR_PAGES	256UL
 #define NR_VICTIMS	16
 #define FOLIO_PAGES	16UL
@@ -31,7 +32,7 @@
 #define MAX_POOL_PAGES	65536
 #define CHUNK_SIZE	32
 
-/* The kernel tells of no more than 10 errors in 5 seconds. */
+/* The kernel logs at most 10 errors in 5 seconds. */
 #define LOG_PAUSE_US	5500000
 
 /* Compaction of the pool starts 100 ms after something was freed. */
@@ -46,20 +47,20 @@ static int mem_fd = -1;
 
 /* === Damage ============================================================== */
 
-/* The bytes of a page that are looked for, and those that it begins with */
+/* The bytes of a page to search for, and those that it begins with. */
 #define MARK_OFFSET	64
 #define MARK_SIZE	16
 #define START_SIZE	8
-/* LZ4 has at most so many bytes for what is before the mark. */
+/* LZ4 needs at most this many bytes for what is before the mark. */
 #define MAX_DAMAGE	120
-/* So many bytes of 0xff are a run of literals that is longer than a page. */
+/* This many bytes of 0xff encode a run of literals longer than a page. */
 #define MIN_DAMAGE	24
 
 /**
  * struct victim - a page whose compressed data is damaged
- * @index: of the page in its region
- * @len: how many bytes are overwritten
- * @good: what they were
+ * @index: index of the page in its region
+ * @len: number of bytes overwritten
+ * @good: the original bytes
  */
 struct victim {
 	unsigned long index;
@@ -89,7 +90,7 @@ static bool mem_write(unsigned long pfn, unsigned int offset, const void *buf, s
 	return pwrite(mem_fd, buf, size, (off_t)pfn * page_size + offset) == (ssize_t)size;
 }
 
-/* Try it with a page of our own. Return: whether memory can be changed. */
+/* Test with a page of our own. Return: whether memory can be changed. */
 static bool mem_open(void)
 {
 	unsigned char *page, byte = 0;
@@ -113,11 +114,11 @@ static bool mem_open(void)
 	return works;
 }
 
-/* The pages of the pool, as pool_look() has found them */
+/* The pages of the pool, as found by pool_look(). */
 static unsigned long pool_pfns[MAX_POOL_PAGES];
 static unsigned long nr_pool_pfns;
 
-/* Wait until the pool is left alone, and see which pages it has. */
+/* Wait until the pool is at rest, then list its pages. */
 static void pool_look(void)
 {
 	usleep(SETTLE_US);
@@ -127,8 +128,8 @@ static void pool_look(void)
 }
 
 /*
- * Find the mark of a page in the pool. Return: whether it is there; then @pfn
- * and @at say where, and @buf is what is in the page.
+ * Find the mark of a page in the pool. Return: whether it exists. If so, @pfn
+ * and @at are its location, and @buf has the contents of the pool page.
  */
 static bool find_mark(const struct region *r, unsigned long index,
 		      unsigned long *pfn, unsigned int *at, unsigned char *buf)
@@ -151,9 +152,10 @@ static bool find_mark(const struct region *r, unsigned long index,
 }
 
 /*
- * Where the data begins that has its mark at @at: a single byte before the first
- * bytes of the page, and behind one or two words of zbud's, which are at a
- * multiple of the chunk size. Return: 0 if it does not look like that.
+ * Find the start of the data that has its mark at @at. It is one byte before
+ * the first bytes of the page, and behind one or two words of zbud's, which are
+ * at a multiple of the chunk size. Return: 0 if the data does not look like
+ * that.
  */
 static unsigned int data_start(const struct region *r, const struct victim *v,
 			       const unsigned char *buf, unsigned int at)
@@ -171,8 +173,8 @@ static unsigned int data_start(const struct region *r, const struct victim *v,
 }
 
 /*
- * Damage the data of a page of the region. Nothing else is touched, as long as
- * the pool stays as it is meanwhile.
+ * Damage the data of a page of the region. Nothing else is touched as long as
+ * the pool does not change meanwhile.
  */
 static bool damage(const struct region *r, struct victim *v)
 {
@@ -191,7 +193,7 @@ static bool damage(const struct region *r, struct victim *v)
 	return mem_write(pfn, start, ff, v->len);
 }
 
-/* Is the damaged data still stored? @repair: then make it what it was. */
+/* Is the damaged data still stored? If @repair, restore the original bytes. */
 static bool is_damaged(const struct region *r, const struct victim *v, bool repair)
 {
 	unsigned char buf[page_size];
@@ -206,7 +208,7 @@ static bool is_damaged(const struct region *r, const struct victim *v, bool repa
 	return !repair || mem_write(pfn, at - v->len, v->good, v->len);
 }
 
-/* Damage @nr pages, one in @step. */
+/* Damage @nr pages, one in every @step. */
 static void damage_pages(struct __test_metadata *_metadata, const struct region *r,
 			 struct victim *victims, unsigned long nr,
 			 unsigned long first, unsigned long step)
@@ -248,7 +250,7 @@ static void on_sigbus(int sig)
 {
 	if (__atomic_exchange_n(&sigbus_expected, false, __ATOMIC_RELAXED))
 		siglongjmp(sigbus_env, 1);
-	/* Nobody expected it: die of it. */
+	/* Unexpected: let the signal kill the process. */
 	signal(sig, SIG_DFL);
 }
 
@@ -259,7 +261,7 @@ static enum outcome access_page(const struct region *r, unsigned long index, boo
 	if (sigsetjmp(sigbus_env, 1))
 		return SIGNAL;
 	__atomic_store_n(&sigbus_expected, true, __ATOMIC_RELAXED);
-	if (write)	/* what is there */
+	if (write)	/* write the same value */
 		__atomic_fetch_or(region_page(r, index), 0, __ATOMIC_RELAXED);
 	outcome = region_wrong_bytes(r, index, 1) ? WRONG : RIGHT;
 	__atomic_store_n(&sigbus_expected, false, __ATOMIC_RELAXED);
@@ -271,7 +273,7 @@ static enum outcome read_page(const struct region *r, unsigned long index)
 	return access_page(r, index, false);
 }
 
-/* Read pages, and count how that went. */
+/* Read pages, and count the outcomes. */
 static void read_pages(const struct region *r, unsigned long first, unsigned long nr,
 		       unsigned long counts[NR_OUTCOMES])
 {
@@ -302,7 +304,7 @@ static void check_pages(struct __test_metadata *_metadata, const struct region *
 	EXPECT_EQ(0, missed);
 }
 
-/* The error of a system call that reads a page, 0 if there is none */
+/* Return: the errno of a system call that reads a page, or 0. */
 static int read_error(const void *page)
 {
 	int fds[2], err = 0;
@@ -316,7 +318,7 @@ static int read_error(const void *page)
 	return err;
 }
 
-/* Is there a page in the swap cache that could not be read? */
+/* Does the swap cache have a page that could not be read? */
 static bool failed_pages_cached(void)
 {
 	const __u64 cached = 1ULL << KPF_SWAPCACHE;
@@ -325,8 +327,9 @@ static bool failed_pages_cached(void)
 }
 
 /*
- * What could not be read stays in the swap cache until it is reclaimed. That
- * may take some seconds, as it goes by numbers that are 2 seconds old.
+ * Pages that could not be read stay in the swap cache until reclaim. That may
+ * take some seconds, because reclaim uses statistics that are up to 2 seconds
+ * old.
  */
 static bool drop_swap_cache(const char *memcg)
 {
@@ -345,21 +348,21 @@ static bool drop_swap_cache(const char *memcg)
 
 /* === What the tests have in common ======================================= */
 
-/* Pages of the test itself that may go with those of its region */
+/* Pages of the test itself that may be swapped out with its region. */
 #define OWN_PAGES	32
-/* What others have in the pool may be in more pages than before. */
+/* Pages of others may be spread over more pages of the pool than before. */
 #define POOL_SLACK	4
 
 /**
- * struct setup - what a test begins with
- * @device: swap out to the ramzswap device, and not to what was there before
+ * struct setup - state at the beginning of a test
+ * @device: swap out to the ramzswap device, not to the previous swap areas
  * @backing: the device's backing device, or NULL
- * @large: with folios of 64 KiB
- * @memcg: the cgroup of the test
+ * @large: use folios of 64 KiB
+ * @memcg: the test's cgroup
  * @stored: pages stored before the test
  * @pool: pages of the pool before the test
- * @failed_reads: and errors that were counted before it
- * @decompress_fail: the same, zswap's own number
+ * @failed_reads: failed reads before the test
+ * @decompress_fail: zswap's count of the same before the test
  */
 struct setup {
 	bool device, large;
@@ -375,7 +378,7 @@ static bool device_begin(const char *backing)
 	       (!backing || !attr_write("backing_dev", backing)) && device_on();
 }
 
-/* Begin a test. Return: why it has to be skipped, or NULL. */
+/* Begin a test. Return: why to skip it, or NULL. */
 static const char *begin(struct setup *s)
 {
 	struct sigaction sa = { .sa_handler = on_sigbus };
@@ -384,7 +387,7 @@ static const char *begin(struct setup *s)
 		return skip_reason;
 	if (!file_write(ZSWAP_PARAM "compressor", "lz4"))
 		return "zswap has no LZ4";
-	if (s->large && access(THP_64K "stats/zswpin", F_OK))
+	if (s->large && (!swaps_out_folios_of(64) || access(THP_64K "stats/zswpin", F_OK)))
 		return "no folios of 64 KiB, or none that zswap swaps in";
 	if (s->device && access(DEVICE_SYSFS, F_OK))
 		return "this kernel has no ramzswap device";
@@ -418,7 +421,7 @@ static void end(struct __test_metadata *_metadata, struct setup *s)
 	other_swap_on();
 }
 
-/* What every test needs: the region swapped out, all of it to zswap. */
+/* Every test needs this: the whole region is in zswap. */
 static bool swap_out(struct region *r, const struct setup *s, bool shared)
 {
 	unsigned long out;
@@ -429,7 +432,7 @@ static bool swap_out(struct region *r, const struct setup *s, bool shared)
 	return out == NR_PAGES && pages_stored() - s->stored >= (long long)NR_PAGES;
 }
 
-/* Nothing is left of what the test has swapped out. */
+/* Nothing remains of what the test has swapped out. */
 static void check_all_freed(struct __test_metadata *_metadata, const struct setup *s)
 {
 	usleep(SETTLE_US);
@@ -488,7 +491,7 @@ TEST_F_TIMEOUT(single, gives_a_signal_and_nothing_else, TEST_SECONDS)
 		EXPECT_EQ(NR_VICTIMS, stat_of("failed_reads"));
 	EXPECT_EQ(NR_VICTIMS, pages_swapped(self->r.mem, NR_PAGES));
 
-	/* And again, however it is wanted. */
+	/* The second attempt fails as well, with any kind of access. */
 	check_pages(_metadata, &self->r, self->victims, NR_VICTIMS);
 	for (i = 0; i < NR_VICTIMS; i++)
 		EXPECT_EQ(SIGNAL, access_page(&self->r, self->victims[i].index, true));
@@ -502,7 +505,7 @@ TEST_F_TIMEOUT(single, gives_a_signal_and_nothing_else, TEST_SECONDS)
 	}
 	EXPECT_EQ(-SIGBUS, child_status(pid));
 
-	/* The others come and go beside it. */
+	/* Other pages come and go beside the damaged ones. */
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_MIXED, 62));
 	region_write_all(&more);
 	EXPECT_EQ(NR_PAGES, region_page_out(&more));
@@ -516,7 +519,10 @@ TEST_F_TIMEOUT(single, gives_a_signal_and_nothing_else, TEST_SECONDS)
 	check_all_freed(_metadata, &self->s);
 }
 
-/* How often the kernel log, from where @fd is on, names the slot of a page */
+/*
+ * Count how often the log, from the position of @fd on, names the slot of a
+ * page.
+ */
 static unsigned int times_in_log(int fd, __u64 entry)
 {
 	char want[128], record[8192];
@@ -554,7 +560,9 @@ TEST_F_TIMEOUT(single, is_told_of_in_the_log, TEST_SECONDS)
 	check_all_freed(_metadata, &self->s);
 }
 
-/* It is stored as it was, and is tried again once the swap cache has no folio. */
+/*
+ * The data stays stored, and is read again once the swap cache drops its folio.
+ */
 TEST_F_TIMEOUT(single, stays_stored, TEST_SECONDS)
 {
 	check_pages(_metadata, &self->r, self->victims, NR_VICTIMS);
@@ -574,7 +582,9 @@ TEST_F_TIMEOUT(single, can_be_freed_and_written_anew, TEST_SECONDS)
 {
 	unsigned int i;
 
-	/* Half of the victims have been read before, and are in the swap cache. */
+	/*
+	 * Half of the victims have been read before, and are in the swap cache.
+	 */
 	for (i = 0; i < NR_VICTIMS; i += 2)
 		EXPECT_EQ(SIGNAL, read_page(&self->r, self->victims[i].index));
 	for (i = 0; i < NR_VICTIMS; i++) {
@@ -599,7 +609,9 @@ TEST_F_TIMEOUT(single, does_not_keep_the_device_from_being_swapped_off, TEST_SEC
 	EXPECT_EQ(SIGNAL, read_page(&self->r, self->victims[0].index));
 	ASSERT_TRUE(variant->device ? !swapoff(DEVICE_PATH) : other_swap_off());
 	EXPECT_EQ(NR_VICTIMS, FAILED_READS);
-	/* Nothing is stored any more, but nobody forgot. */
+	/*
+	 * Nothing is stored any more, but the pages are still known to be lost.
+	 */
 	EXPECT_EQ(self->s.stored, pages_stored());
 	check_pages(_metadata, &self->r, self->victims, NR_VICTIMS);
 	if (!variant->device)
@@ -659,7 +671,7 @@ TEST_F_TIMEOUT(large, a_folio_that_is_damaged_gives_a_signal, TEST_SECONDS)
 	EXPECT_EQ(0, FOLIOS_IN);
 	check_pages(_metadata, &self->r, self->victims, FOLIO_PAGES);
 	EXPECT_EQ(FOLIO_PAGES, pages_swapped(self->r.mem, NR_PAGES));
-	/* The others came whole. */
+	/* The other folios were swapped in whole. */
 	EXPECT_EQ((long long)NR_FOLIOS - 1, FOLIOS_IN);
 	EXPECT_EQ(self->s.stored + (long long)FOLIO_PAGES, pages_stored());
 
@@ -670,7 +682,10 @@ TEST_F_TIMEOUT(large, a_folio_that_is_damaged_gives_a_signal, TEST_SECONDS)
 	check_all_freed(_metadata, &self->s);
 }
 
-/* Damage one page of a folio, and ask for one: the others are read by themselves. */
+/*
+ * Damage one page of a folio and access one: the others are then read one by
+ * one.
+ */
 static void damage_one_in_folio(struct __test_metadata *_metadata, struct region *r,
 				struct victim *victim, const struct setup *s,
 				unsigned long folio, unsigned long nth,
@@ -687,7 +702,7 @@ static void damage_one_in_folio(struct __test_metadata *_metadata, struct region
 	EXPECT_EQ(1, counts[SIGNAL]);
 	EXPECT_EQ(1, pages_swapped(region_page(r, first), FOLIO_PAGES));
 
-	/* And so when it is tried again. */
+	/* A retry has the same result. */
 	ASSERT_TRUE(drop_swap_cache(s->memcg));
 	ASSERT_EQ(0, madvise(r->mem, NR_PAGES * page_size, MADV_RANDOM));
 	read_pages(r, first, FOLIO_PAGES, counts);
@@ -720,14 +735,16 @@ TEST_F_TIMEOUT(large, a_page_read_by_itself_spares_the_others, TEST_SECONDS)
 	check_pages(_metadata, &self->r, self->victims, NR_FOLIOS);
 	EXPECT_EQ((long long)NR_FOLIOS, FAILED_READS);
 	EXPECT_EQ(0, FOLIOS_IN);
-	/* So it is when the others come and go. */
+	/*
+	 * The result is the same after the other pages were swapped out and in.
+	 */
 	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
 	check_pages(_metadata, &self->r, self->victims, NR_FOLIOS);
 	region_unmap(&self->r);
 	check_all_freed(_metadata, &self->s);
 }
 
-/* A folio that could not be read is in the swap cache when the device goes. */
+/* swapoff finds a folio in the swap cache that could not be read. */
 TEST_F_TIMEOUT(large, does_not_keep_the_device_from_being_swapped_off, TEST_SECONDS)
 {
 	const unsigned long first = 6 * FOLIO_PAGES;
@@ -770,7 +787,7 @@ static void *read_all_the_time(void *data)
 		read_pages(reader->r, 0, NR_PAGES, counts);
 		for (i = 0; i < NR_OUTCOMES; i++)
 			reader->counts[i] += counts[i];
-		/* Nor may there be a signal for a good page. */
+		/* A good page must not cause a signal either. */
 		if (counts[SIGNAL] > reader->nr_victims)
 			reader->counts[WRONG] += counts[SIGNAL] - reader->nr_victims;
 	}
@@ -867,7 +884,7 @@ TEST_F_TIMEOUT(backing, is_not_written_but_stays, TEST_SECONDS)
 	int i, k;
 
 	damage_pages(_metadata, &self->r, self->victims, NR_VICTIMS, 5, 13);
-	/* zswap sees that it is too large when it is asked for more. */
+	/* zswap notices that the pool is too large when it is to store more. */
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_HALF, 65));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "0"));
 	for (i = 0; i < NR_PAGES && stat_of("pages_stored") > NR_VICTIMS; i++) {
@@ -875,11 +892,14 @@ TEST_F_TIMEOUT(backing, is_not_written_but_stays, TEST_SECONDS)
 		page_out(region_page(&more, i), 1);
 		usleep(50000);
 	}
-	/* What is being written is not counted yet. */
+	/* Writes in flight are not counted yet. */
 	for (k = 0; k < 100 && stat_of("bdev_num_writes") < NR_PAGES - NR_VICTIMS; k++)
 		usleep(50000);
 	EXPECT_EQ(NR_VICTIMS, stat_of("pages_stored"));
-	/* What made zswap look may have been stored meanwhile, and written. */
+	/*
+	 * The pages that triggered this may have been stored and written
+	 * themselves.
+	 */
 	written = zswap_value("written_back_pages") - written;
 	EXPECT_LE((long long)NR_PAGES - NR_VICTIMS, written);
 	EXPECT_GE((long long)NR_PAGES - NR_VICTIMS + i, written);
@@ -888,7 +908,7 @@ TEST_F_TIMEOUT(backing, is_not_written_but_stays, TEST_SECONDS)
 	EXPECT_GE(NR_PAGES - NR_VICTIMS + i, stat_of("backing_blocks_used"));
 	EXPECT_LE(NR_PAGES - NR_VICTIMS, stat_of("bdev_num_writes"));
 	EXPECT_GE(NR_PAGES - NR_VICTIMS + i, stat_of("bdev_num_writes"));
-	/* Nobody but the kernel itself wanted it yet. */
+	/* Only the kernel itself has read the damaged data so far. */
 	EXPECT_EQ(0, stat_of("failed_reads"));
 	pool_look();
 	for (i = 0; i < NR_VICTIMS; i++)
@@ -900,7 +920,7 @@ TEST_F_TIMEOUT(backing, is_not_written_but_stays, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 	EXPECT_LT(0, stat_of("bdev_num_reads"));
 
-	/* Nothing of it is lost. */
+	/* Nothing is lost. */
 	ASSERT_TRUE(drop_swap_cache(self->s.memcg));
 	repair_pages(_metadata, &self->r, self->victims, NR_VICTIMS);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -977,7 +997,9 @@ TEST_F_TIMEOUT(shared, gives_an_error_to_who_reads_the_file, TEST_SECONDS)
 {
 	check_file(_metadata, &self->r, self->fd, false);
 	EXPECT_EQ(8, FAILED_READS);
-	/* As part of a large folio a page fails as well, before it does alone. */
+	/*
+	 * A page may first fail as part of a large folio, and then on its own.
+	 */
 	EXPECT_LE(8, DECOMPRESS_FAIL);
 	EXPECT_GE(variant->large ? 16 : 8, DECOMPRESS_FAIL);
 	check_file(_metadata, &self->r, self->fd, true);
@@ -991,7 +1013,9 @@ TEST_F_TIMEOUT(shared, gives_a_signal_to_who_has_it_mapped, TEST_SECONDS)
 {
 	check_file(_metadata, &self->r, self->fd, true);
 	EXPECT_EQ(8, FAILED_READS);
-	/* As part of a large folio a page fails as well, before it does alone. */
+	/*
+	 * A page may first fail as part of a large folio, and then on its own.
+	 */
 	EXPECT_LE(8, DECOMPRESS_FAIL);
 	EXPECT_GE(variant->large ? 16 : 8, DECOMPRESS_FAIL);
 	check_file(_metadata, &self->r, self->fd, false);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/ramzswapN without a backing device: swap that needs no disk. What is
- * swapped out comes back, what user space sees of the device is the swap header
- * and nothing else, and a device without room ends in an out-of-memory kill.
+ * /dev/ramzswapN without a backing device: swap that needs no disk. Swapped
+ * pages come back unchanged, user space sees only the swap header of the
+ * device, and a device without room leads to an OOM kill.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,7 +24,7 @@
 #define DISKSIZE	(256 * MIB)
 #define NR_PAGES	(16 * MIB / page_size)
 
-/* The swap header; see union swap_header in include/linux/swap.h */
+/* The swap header, see union swap_header in include/linux/swap.h. */
 struct header {
 	__u8 boot[1024];
 	__u32 version;
@@ -48,7 +48,7 @@ static long long attr_number(const char *attr)
 	return file_number(path);
 }
 
-/* Does the kernel say @text in its log from now on? */
+/* Open the kernel log, to read what is logged from now on. */
 static int log_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -58,7 +58,7 @@ static int log_open(void)
 	return fd;
 }
 
-/* Return: a bit for each of @texts that is there. */
+/* Return: a bit for each of @texts that the log contains. */
 static unsigned int log_look(int fd, const char * const *texts, int nr)
 {
 	unsigned int found = 0;
@@ -82,7 +82,7 @@ static bool log_says(int fd, const char *text)
 	return log_look(fd, &text, 1);
 }
 
-/* Is the value in the log, quoted, on a line that names the attribute? */
+/* Does a line of the log name the attribute and quote the value? */
 static bool log_names(int fd, const char *attr, const char *value)
 {
 	char line[1024], quoted[128];
@@ -99,7 +99,7 @@ static bool log_names(int fd, const char *attr, const char *value)
 	return found;
 }
 
-/* What is to happen a moment later */
+/* Wait for something that happens shortly. */
 static bool soon(bool (*happened)(void))
 {
 	int i;
@@ -155,7 +155,7 @@ TEST_F_TIMEOUT(device, is_there_and_as_large_as_memory, TEST_SECONDS)
 {
 	const double ram = meminfo_kb("MemTotal:") * 1024.0;
 
-	/* Memory that was freed or taken since the device was made */
+	/* Memory may have been freed or taken since the device was created. */
 	EXPECT_LT(4 * ram * 0.9, attr_number("disksize"));
 	EXPECT_GT(4 * ram * 1.1, attr_number("disksize"));
 	EXPECT_EQ(attr_number("disksize"), lseek(self->fd, 0, SEEK_END));
@@ -274,7 +274,7 @@ TEST_F_TIMEOUT(device, refuses_a_header_that_does_not_fit, TEST_SECONDS)
 	}
 }
 
-/* A buffer may begin at any sector of a page, and so end behind the header. */
+/* A buffer may begin at any sector of a page, and so extend past the header. */
 TEST_F_TIMEOUT(device, reads_into_any_buffer, TEST_SECONDS)
 {
 	char *buf, header[page_size];
@@ -322,7 +322,7 @@ static const struct {
 	const char *attr, *value;
 	int error;
 } bad_writes[] = {
-	{ "disksize", "", 0 },	/* write() of nothing does nothing */
+	{ "disksize", "", 0 },	/* an empty write() does nothing */
 	{ "disksize", "\n", EINVAL },
 	{ "disksize", "0", EINVAL },
 	{ "disksize", "4096", EINVAL },
@@ -410,7 +410,7 @@ TEST_F_TIMEOUT(device, is_busy_while_swapped_on_and_new_after_reset, TEST_SECOND
 	EXPECT_FALSE(device_on());
 	EXPECT_EQ(EBUSY, errno);
 	ASSERT_EQ(0, swapoff(DEVICE_PATH));
-	/* As zram: until it is reset. */
+	/* As with zram, this stays until reset. */
 	EXPECT_EQ(1, attr_number("initstate"));
 	EXPECT_EQ(EBUSY, attr_write("disksize", "128M"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
@@ -435,7 +435,7 @@ TEST_F_TIMEOUT(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why
 	close(log);
 }
 
-/* root without the capability that swapon asks for */
+/* root without the capability that swapon requires. */
 TEST_F_TIMEOUT(device, is_not_changed_without_cap_sys_admin, TEST_SECONDS)
 {
 	static const struct {
@@ -478,7 +478,9 @@ TEST_F_TIMEOUT(device, is_not_hibernated_to, TEST_SECONDS)
 	ASSERT_LE(0, log);
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(other_swap_off());
-	/* Nothing is written, whatever happens: devices are not suspended. */
+	/*
+	 * Nothing is written in any case: test_resume does not suspend devices.
+	 */
 	ASSERT_TRUE(file_write("/sys/power/disk", "test_resume"));
 	EXPECT_FALSE(file_write("/sys/power/state", "disk"));
 	EXPECT_EQ(ENODEV, errno);
@@ -513,7 +515,7 @@ FIXTURE_TEARDOWN(swap)
 	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	other_swap_on();
-	/* Nothing is left of what was swapped out. */
+	/* Nothing remains of what was swapped out. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
 	EXPECT_EQ(0, stat_of("mem_used_total"));
@@ -593,7 +595,7 @@ TEST_F_TIMEOUT(swap, counts_what_it_does, TEST_SECONDS)
 	region_unmap(&noise);
 }
 
-/* Pages carry a pattern of their own that the raw device is searched for. */
+/* Pages carry a pattern. Search the raw device for it. */
 TEST_F_TIMEOUT(swap, shows_nobody_what_was_swapped_out, TEST_SECONDS)
 {
 	const size_t chunk = MIB;
@@ -621,7 +623,7 @@ TEST_F_TIMEOUT(swap, shows_nobody_what_was_swapped_out, TEST_SECONDS)
 			found += !!buf[i];
 	}
 	EXPECT_EQ(0, found);
-	/* Nor can it be written, by others than swap. */
+	/* Only swap can write the device. */
 	close(fd);
 	fd = open(DEVICE_PATH, O_RDWR | O_DIRECT);
 	ASSERT_LE(0, fd);
@@ -636,7 +638,7 @@ TEST_F_TIMEOUT(swap, shows_nobody_what_was_swapped_out, TEST_SECONDS)
 	free(buf);
 }
 
-/* Whatever zswap is told to shrink to: there is nothing to write it to. */
+/* However far zswap is told to shrink, it has nowhere to write the pages. */
 TEST_F_TIMEOUT(swap, does_not_age_what_it_has, TEST_SECONDS)
 {
 	long long stored, writes, written_back = zswap_value("written_back_pages");
@@ -652,7 +654,7 @@ TEST_F_TIMEOUT(swap, does_not_age_what_it_has, TEST_SECONDS)
 	ASSERT_EQ(0, attr_write("mem_limit", "4096"));
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_TEXT, 25));
 	region_write_all(&more);
-	/* A page that was refused is unmapped, but in memory. */
+	/* A refused page is unmapped, but stays in memory. */
 	EXPECT_GE(64, region_page_out(&more));
 	sleep(1);
 	EXPECT_EQ(written_back, zswap_value("written_back_pages"));
@@ -665,7 +667,7 @@ TEST_F_TIMEOUT(swap, does_not_age_what_it_has, TEST_SECONDS)
 	region_unmap(&more);
 }
 
-/* That is for what lies in front of a disk. */
+/* That parameter only limits the cache in front of disks. */
 TEST_F_TIMEOUT(swap, is_not_limited_by_max_pool_percent, TEST_SECONDS)
 {
 	ASSERT_TRUE(other_swap_off());
@@ -676,7 +678,7 @@ TEST_F_TIMEOUT(swap, is_not_limited_by_max_pool_percent, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* It would take as much memory as it frees. */
+/* Storing it would take as much memory as it frees. */
 TEST_F_TIMEOUT(swap, does_not_store_what_does_not_compress, TEST_SECONDS)
 {
 	struct region more, text;
@@ -690,7 +692,7 @@ TEST_F_TIMEOUT(swap, does_not_store_what_does_not_compress, TEST_SECONDS)
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
 	EXPECT_LE(NR_PAGES, stat_of("failed_writes"));
-	/* What does is stored still. */
+	/* Compressible pages are still stored. */
 	EXPECT_EQ(NR_PAGES, region_page_out(&text));
 	EXPECT_EQ(NR_PAGES, stat_of("pages_stored"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
@@ -716,7 +718,7 @@ TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
 	EXPECT_GE(stat_of("compr_data_size"), limit - 2 * (long long)page_size);
 	EXPECT_TRUE(counts_as_full());
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
-	/* All of it is in memory now. */
+	/* All pages are in memory now. */
 	EXPECT_TRUE(soon(counts_as_free));
 
 	region_page_out(&more);
@@ -729,7 +731,7 @@ TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* What is stored stays readable, what is not stays in memory. */
+/* Stored pages stay readable, the others stay in memory. */
 TEST_F_TIMEOUT(swap, lives_without_zswap_once_it_is_swapped_on, TEST_SECONDS)
 {
 	struct region more;
@@ -750,7 +752,7 @@ TEST_F_TIMEOUT(swap, lives_without_zswap_once_it_is_swapped_on, TEST_SECONDS)
 	region_unmap(&more);
 }
 
-/* A cgroup that may not have more in zswap says nothing about the device. */
+/* A cgroup at its zswap limit does not make the device full. */
 TEST_F_TIMEOUT(swap, is_not_full_because_a_cgroup_is, TEST_SECONDS)
 {
 	char dir[256], path[300];
@@ -771,7 +773,7 @@ TEST_F_TIMEOUT(swap, is_not_full_because_a_cgroup_is, TEST_SECONDS)
 		if (good) {
 			region_write_all(&r);
 			region_page_out(&r);
-			/* What was refused is unmapped, but in memory. */
+			/* Refused pages are unmapped, but stay in memory. */
 			good = stat_of("pages_stored") < NR_PAGES / 2 &&
 			       counts_as_free() && !region_wrong_bytes_all(&r);
 		}
@@ -784,7 +786,7 @@ TEST_F_TIMEOUT(swap, is_not_full_because_a_cgroup_is, TEST_SECONDS)
 	memcg_remove(dir);
 }
 
-/* A process takes memory until it is killed. */
+/* A process that takes memory until it is killed. */
 static pid_t hog(enum fill fill)
 {
 	pid_t pid = fork();
@@ -793,7 +795,7 @@ static pid_t hog(enum fill fill)
 		unsigned long nr;
 
 		file_write("/proc/self/oom_score_adj", "1000");
-		/* It must not outlive the test, whatever happens. */
+		/* Do not outlive the test. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (nr = 0;; nr++) {
 			void *page = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
@@ -812,25 +814,52 @@ static pid_t hog(enum fill fill)
 
 #define PRINTK	"/proc/sys/kernel/printk"
 
-/* What is left of memory to a hog, so that it is done soon on a slow machine */
+/* Memory left to the hog, so that it finishes soon on a slow machine. */
 #define HOG_MEMORY	(300 * MIB)
 
-static void take_memory_but(long long left, void **mem, size_t *size)
+/* Processes that take the rest: where an address has 32 bits, one cannot. */
+#define NR_TAKERS	(sizeof(long) == 8 ? 1 : 4)
+
+static void take_memory_but(long long left, pid_t *takers)
 {
 	long long take = meminfo_kb("MemAvailable:") * 1024 - left;
+	struct gate taken;
+	int i;
 
-	*mem = MAP_FAILED;
-	*size = take;
-	if (take > 0)
-		*mem = mmap(NULL, take, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-			    MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+	for (i = 0; i < NR_TAKERS; i++) {
+		takers[i] = take > 0 && gate_init(&taken) ? fork() : -1;
+		if (takers[i] < 0)
+			continue;
+		if (!takers[i]) {
+			/* It must not outlive the test, whatever happens. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			mmap(NULL, take / NR_TAKERS, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			     MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+			gate_open(&taken);
+			for (;;)
+				pause();
+		}
+		gate_wait(&taken);
+		close(taken.fd[0]);
+		close(taken.fd[1]);
+	}
+}
+
+static void give_memory_back(const pid_t *takers)
+{
+	int i;
+
+	for (i = 0; i < NR_TAKERS; i++)
+		if (takers[i] > 0) {
+			kill(takers[i], SIGKILL);
+			child_status(takers[i]);
+		}
 }
 
 FIXTURE(no_room) {
 	struct region r;
 	char printk[64];
-	void *taken;
-	size_t nr_taken;
+	pid_t takers[4];
 };
 
 FIXTURE_VARIANT(no_room) {
@@ -867,7 +896,7 @@ FIXTURE_SETUP(no_room)
 	file_write("/proc/self/oom_score_adj", "-1000");
 	test_stay_resident();
 	ASSERT_TRUE(other_swap_off());
-	take_memory_but(HOG_MEMORY, &self->taken, &self->nr_taken);
+	take_memory_but(HOG_MEMORY, self->takers);
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 30));
 	region_write_all(&self->r);
@@ -879,8 +908,7 @@ FIXTURE_TEARDOWN(no_room)
 	if (skip_reason)
 		return;
 	file_write(PRINTK, self->printk);
-	if (self->taken != MAP_FAILED)
-		munmap(self->taken, self->nr_taken);
+	give_memory_back(self->takers);
 	region_unmap(&self->r);
 	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
@@ -890,14 +918,16 @@ FIXTURE_TEARDOWN(no_room)
 }
 
 /*
- * The hog needs time to fill memory; from the moment on that the device is full
- * it has only what is free.
+ * The hog needs time to fill memory. Once the device is full, the hog has only
+ * free memory left.
  */
 #define OOM_SECONDS	20
 
 TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 {
-	/* What was meant to happen, and what a kernel says when something breaks */
+	/*
+	 * The expected message, and what the kernel logs when something breaks.
+	 */
 	static const char * const texts[] = {
 		"Out of memory", "BUG:", "WARNING:", "possible ", "suspicious RCU",
 		"blocked for more than", "soft lockup", "rcu: INFO",
@@ -907,7 +937,7 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	pid_t pid;
 	int status;
 
-	/* The report of the kill has call traces; who watches the console need not worry. */
+	/* The OOM report contains call traces: keep them off the console. */
 	ASSERT_TRUE(file_write(PRINTK, "1"));
 	pid = hog(variant->fill);
 	ASSERT_LE(0, pid);
@@ -989,7 +1019,10 @@ TEST_F_TIMEOUT(two_devices, the_second_is_used_when_the_first_is_full, TEST_SECO
 {
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
 	region_page_out(&self->r);
-	/* What the first has refused stays in memory until it is used again. */
+	/*
+	 * Pages that the first device refused stay in memory until they are
+	 * used again.
+	 */
 	EXPECT_LT(NR_PAGES - 64, stat_of("pages_stored") + device_stat(SECOND, "pages_stored"));
 	EXPECT_LT(0, stat_of("pages_stored"));
 	EXPECT_LT(0, device_stat(SECOND, "pages_stored"));
@@ -1000,9 +1033,9 @@ TEST_F_TIMEOUT(two_devices, the_second_is_used_when_the_first_is_full, TEST_SECO
 }
 
 /*
- * The first has a slot for each page of the region and no other.  It counts as
- * full for a moment, as it refuses pages that have slots already: those in the
- * swap cache, whose slots stay in use because of a child.
+ * The first device has a slot for each page of the region and no more. It
+ * counts as full for a moment, because it refuses swap cache pages. These have
+ * slots already, which a child keeps in use.
  */
 TEST_F_TIMEOUT(two_devices, one_without_free_slots_is_passed_over, TEST_SECONDS)
 {
@@ -1034,9 +1067,12 @@ TEST_F_TIMEOUT(two_devices, one_without_free_slots_is_passed_over, TEST_SECONDS)
 	EXPECT_EQ(NR_PAGES - nr, stat_of("pages_stored"));
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
 
-	/* Allocation tries one device for a large folio: the first in the list. */
+	/*
+	 * Allocation tries only the first device in the list for a large folio.
+	 */
 	thp_only_size(64);
-	if (region_map(&folios, NR_PAGES / 4, FILL_TEXT, 41)) {
+	if (swaps_out_folios_of(64) &&
+	    region_map(&folios, NR_PAGES / 4, FILL_TEXT, 41)) {
 		EXPECT_EQ(0, madvise(folios.mem, NR_PAGES / 4 * page_size, MADV_HUGEPAGE));
 		region_write_all(&folios);
 		whole = file_number(THP_64K "stats/zswpout");
@@ -1064,18 +1100,23 @@ TEST_F_TIMEOUT(two_devices, the_second_takes_over_at_swapoff, TEST_SECONDS)
 
 TEST_F_TIMEOUT(two_devices, of_the_same_priority_both_get_pages, TEST_SECONDS)
 {
+	/* Each in turn, for as many pages as are in a cluster of slots: up to 512 */
+	const unsigned long nr = NR_PAGES < 2048 ? 2048 : NR_PAGES;
 	long long first, second;
+	struct region r;
 
 	ASSERT_EQ(0, swapoff(SECOND_PATH));
 	ASSERT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO));
-	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(region_map(&r, nr, FILL_TEXT, 42));
+	region_write_all(&r);
+	ASSERT_EQ(nr, region_page_out(&r));
 	first = stat_of("pages_stored");
 	second = device_stat(SECOND, "pages_stored");
-	/* Each in turn, for as many pages as are in a cluster of slots */
-	EXPECT_LE((long long)NR_PAGES / 4, first);
-	EXPECT_LE((long long)NR_PAGES / 4, second);
-	EXPECT_EQ(NR_PAGES, first + second);
-	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_LE((long long)nr / 4, first);
+	EXPECT_LE((long long)nr / 4, second);
+	EXPECT_EQ(nr, first + second);
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	region_unmap(&r);
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, device_stat(SECOND, "pages_stored"));
 }
@@ -1093,7 +1134,7 @@ TEST_F_TIMEOUT(two_devices, neither_is_the_backing_device_of_the_other, TEST_SEC
 	EXPECT_EQ(EINVAL, attr_write("backing_dev", SECOND_PATH));
 	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", backing, sizeof(backing)));
 	EXPECT_STREQ("none\n", backing);
-	/* It was let go of. */
+	/* It was released. */
 	EXPECT_TRUE(device_on());
 	EXPECT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO));
 }
@@ -1102,7 +1143,7 @@ TEST_F_TIMEOUT(two_devices, neither_is_the_backing_device_of_the_other, TEST_SEC
 
 #define STRESS_SECONDS	10
 
-/* Swap out and in until *@stop, as others do, whatever happens to the device meanwhile. */
+/* Swap out and in until *@stop, whatever happens to the device meanwhile. */
 static pid_t swapper(int seed, const bool *stop)
 {
 	pid_t pid = fork();
@@ -1112,7 +1153,7 @@ static pid_t swapper(int seed, const bool *stop)
 		unsigned long wrong = 0;
 		__u64 random = seed;
 
-		/* It must not outlive the test, whatever happens. */
+		/* Do not outlive the test. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (!region_map(&r, NR_PAGES / 4, FILL_MIXED, seed))
 			_exit(1);
@@ -1191,7 +1232,7 @@ TEST_F_TIMEOUT(stress, swapon_swapoff_and_reset_while_others_swap, TEST_SECONDS)
 	TH_LOG("%d rounds", rounds);
 }
 
-/* A slow machine emulating a debug kernel does as many as it can in that time. */
+/* A slow machine that emulates a debug kernel does what it can in this time. */
 #define NR_WRITES		10000
 #define STRESS_MAX_SECONDS	(TEST_SECONDS / 4)
 
@@ -1205,8 +1246,8 @@ static const char * const likely_values[] = {
 };
 
 /*
- * A value that is right for one of them, or almost, a number, or just bytes.
- * Return: its length, at most @size.
+ * Choose a valid value for an attribute, an almost valid one, a number, or
+ * random bytes. Return: its length, at most @size.
  */
 static size_t random_value(__u64 *random, unsigned char *value, size_t size)
 {
@@ -1227,14 +1268,14 @@ static size_t random_value(__u64 *random, unsigned char *value, size_t size)
 				random_next(random) >> random_next(random) % 64,
 				"\nkMGTPE%"[random_next(random) % 8]);
 	}
-	/* Short ones mostly; sysfs takes a page at once. */
+	/* Mostly short values; sysfs takes up to a page at once. */
 	len = random_next(random) % (random_next(random) % 16 ? 64 : size + 1);
 	for (i = 0; i < len; i++)
 		value[i] = random_next(random);
 	return len;
 }
 
-/* @value may have zeros in it. Return: whether it was taken. */
+/* @value may contain zero bytes. Return: whether the write succeeded. */
 static bool attr_write_bytes(const char *attr, const void *value, size_t len)
 {
 	char path[128];
@@ -1286,7 +1327,10 @@ TEST_F_TIMEOUT(stress, random_writes_to_every_attribute_while_others_swap, TEST_
 			taken[attr] += attr_write_bytes(attrs[attr], value, len);
 		}
 		if (nr % 100 == 0) {
-			/* To swap on terabytes takes more memory than there is. */
+			/*
+			 * Swapping on terabytes needs more memory than there
+			 * is.
+			 */
 			if (attr_number("disksize") > (long long)(1024 * MIB))
 				attr_write("disksize", "1G");
 			EXPECT_TRUE(device_on());
@@ -1307,12 +1351,14 @@ TEST_F_TIMEOUT(stress, random_writes_to_every_attribute_while_others_swap, TEST_
 		TH_LOG("%s: %d of %d taken", attrs[attr], taken[attr], nr);
 		EXPECT_GT(nr, taken[attr]);
 	}
-	/* Some of the values are right, but what is only there to be read takes none. */
+	/*
+	 * Some of the values are valid, but a read-only attribute accepts none.
+	 */
 	for (attr = 0; attr < ARRAY_SIZE(attrs) - 1; attr++)
 		EXPECT_LT(0, taken[attr]);
 	EXPECT_EQ(0, taken[attr]);
 
-	/* It works as if nothing had happened. */
+	/* The device still works. */
 	swapoff(DEVICE_PATH);
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	EXPECT_EQ(size, attr_number("disksize"));

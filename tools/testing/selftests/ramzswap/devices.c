@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The swap devices behind the cache: swapoff brings all pages back, and a
- * device with swap_slot_free_notify is told of every slot that is freed.
+ * device with swap_slot_free_notify is notified of every freed slot.
  */
 #include <sys/mman.h>
 #include <sys/swap.h>
@@ -30,7 +30,7 @@ FIXTURE_VARIANT(swapoff) {
 FIXTURE_VARIANT_ADD(swapoff, of_the_swap_in_use) { .own_zram = false };
 FIXTURE_VARIANT_ADD(swapoff, of_a_zram_device) { .own_zram = true };
 
-/* The area that is used next: the one of the highest priority */
+/* The area that is used next: the one of the highest priority. */
 static bool first_area(struct swap_area *area)
 {
 	struct swap_area areas[8];
@@ -83,7 +83,7 @@ TEST_F_TIMEOUT(swapoff, brings_everything_back, TEST_SECONDS)
 		EXPECT_LT(stored, pages_stored());
 		ASSERT_EQ(0, swapoff(self->area.path));
 		EXPECT_EQ(0, pages_swapped(self->r.mem, NR_PAGES));
-		/* Less, if others had pages in this area. */
+		/* Or less, if others had pages in this area. */
 		EXPECT_GE(stored, pages_stored());
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 		ASSERT_TRUE(swap_enable(self->area.path, self->area.prio));
@@ -91,7 +91,10 @@ TEST_F_TIMEOUT(swapoff, brings_everything_back, TEST_SECONDS)
 	}
 }
 
-/* A part is in the cache, a part on the device, a part in memory, a part freed. */
+/*
+ * Some of it is in the cache, some on the device, some in memory, and some
+ * freed.
+ */
 TEST_F_TIMEOUT(swapoff, brings_back_what_is_in_the_cache_and_what_is_not, TEST_SECONDS)
 {
 	const unsigned long part = NR_PAGES / 4;
@@ -113,12 +116,12 @@ TEST_F_TIMEOUT(swapoff, brings_back_what_is_in_the_cache_and_what_is_not, TEST_S
 
 /* === swap_slot_free_notify =============================================== */
 
-/* Fields of zram's statistics files */
+/* Fields of zram's statistics files. */
 #define IO_STAT_NOTIFY_FREE	3
 #define MM_STAT_ORIG_DATA_SIZE	0
 #define DEBUG_STAT_MISS_FREE	3
 
-/* A zram device, and its statistics before anything was swapped out to it */
+/* A zram device, with its statistics before anything was swapped out to it. */
 struct notified_device {
 	int id;
 	long long notify_free;
@@ -135,7 +138,7 @@ static long long zram_notified(int zram)
 	return zram_value(zram, "io_stat", IO_STAT_NOTIFY_FREE);
 }
 
-/* zram skips a slot that is in use at this moment, and counts it. */
+/* zram skips a slot that is in use at this moment, and counts that. */
 static long long zram_pages(int zram)
 {
 	return zram_value(zram, "mm_stat", MM_STAT_ORIG_DATA_SIZE) / (long long)page_size -
@@ -154,7 +157,7 @@ FIXTURE_SETUP(free_notify)
 		zram_remove(self->zram.id);
 	}
 	test_stay_resident();
-	/* Pages of zeros are not written to a swap device. */
+	/* Zero pages are not written to a swap device. */
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 14));
 	region_write_all(&self->r);
 	self->zram.notify_free = zram_notified(self->zram.id);
@@ -193,7 +196,7 @@ TEST_F_TIMEOUT(free_notify, counts_every_slot_of_a_part, TEST_SECONDS)
 	ASSERT_EQ(0, madvise(region_page(&self->r, first), nr * page_size, MADV_DONTNEED));
 	region_mark_zero(&self->r, first, nr);
 	check_zram(_metadata, &self->zram, NR_PAGES - nr, nr);
-	/* The wrong slot freed would show here. */
+	/* If the wrong slot had been freed, it would show here. */
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -211,7 +214,9 @@ TEST_F_TIMEOUT(free_notify, counts_single_slots, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* What the cache holds is not in zram; its slots are freed all the same. */
+/*
+ * zram does not have what is in the cache, but is notified of its slots, too.
+ */
 TEST_F_TIMEOUT(free_notify, counts_slots_that_only_the_cache_used, TEST_SECONDS)
 {
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));

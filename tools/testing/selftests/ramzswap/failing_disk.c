@@ -40,6 +40,8 @@ static void memcg_reclaim(const char *memcg)
 	char path[300];
 	int i;
 
+	/* Reclaim does not see pages that another CPU is about to add to the LRU. */
+	file_write("/proc/sys/vm/drop_caches", "1");
 	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
 	for (i = 0; i < 20; i++) {
 		file_write_number(path, NR_PAGES * page_size);
@@ -222,8 +224,8 @@ static void one_bad_sector(struct __test_metadata *_metadata, struct region *own
 	struct region r;
 	char rule[128];
 
-	if (access(THP_64K "enabled", F_OK))
-		SKIP(return, "this kernel has no folios of 64 KiB");
+	if (!swaps_out_folios_of(64))
+		SKIP(return, "this kernel does not swap out folios of 64 KiB");
 	thp_only_size(64);
 	madvise(own->mem, NR_PAGES * page_size, MADV_DONTNEED);
 	region_mark_zero(own, 0, NR_PAGES);
@@ -309,7 +311,8 @@ static void look_for_traces(const char *memcg, long long *values)
 	for (i = 0; i < ARRAY_SIZE(traces); i++)
 		values[i] = memcg_stat(memcg, traces[i]);
 	snprintf(path, sizeof(path), "%s/memory.swap.current", memcg);
-	values[i] = file_number(path);
+	/* cgroup v1 has it elsewhere, and charges nothing for what zswap holds. */
+	values[i] = access(path, F_OK) ? memcg_stat(memcg, "swap") : file_number(path);
 }
 
 static void expect_same_traces(struct __test_metadata *_metadata, const char *memcg,
@@ -322,10 +325,10 @@ static void expect_same_traces(struct __test_metadata *_metadata, const char *me
 	for (i = 0; i < ARRAY_SIZE(after); i++)
 		EXPECT_EQ(before[i], after[i])
 			TH_LOG("%s", i < ARRAY_SIZE(traces) ? traces[i] : "swap.current");
-	/* These are always there. */
-	EXPECT_LT(0, before[0]);
-	EXPECT_LT(0, before[1]);
-	EXPECT_LT(0, before[ARRAY_SIZE(traces)]);
+	EXPECT_LE((NR_PAGES - 64) * page_size, before[ARRAY_SIZE(traces)]);
+	/* These are there, or -1 with cgroup v1. */
+	EXPECT_NE(0, before[0]);
+	EXPECT_NE(0, before[1]);
 }
 
 TEST_F_TIMEOUT(failing, refuses_writeback_without_a_trace_while_it_is_stopped, TEST_SECONDS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Large folios are swapped out as one and may be freed, read and written in
- * parts; shared memory is swapped without page tables knowing of it.
+ * Large folios are swapped out whole, and may be freed, read and written in
+ * parts. Shared memory is swapped out without page tables.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,17 +24,20 @@ FIXTURE(large_folios) {
 	long long stored_before;
 };
 
-/* Write a region that consists of folios of 64 KiB, nearly all of it. */
+/* Write a region of which at least half is in folios of 64 KiB. */
 FIXTURE_SETUP(large_folios)
 {
 	long long folios;
 
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
-	/* Swapped in again, a 2 MiB folio would have been split in another way. */
+	/*
+	 * A 2 MiB folio that was swapped in again would have been split
+	 * differently.
+	 */
 	file_write(THP_2M "enabled", "never");
-	if (!file_write(THP_64K "enabled", "always"))
-		SKIP(return, "no large folios of 64 KiB");
+	if (!swaps_out_folios_of(64) || !file_write(THP_64K "enabled", "always"))
+		SKIP(return, "this kernel does not swap out folios of 64 KiB");
 
 	test_stay_resident();
 	self->stored_before = pages_stored();
@@ -52,8 +55,8 @@ FIXTURE_TEARDOWN(large_folios)
 }
 
 /*
- * Free nr pages of each folio, the first of them number first, with
- * MADV_DONTNEED or munmap().
+ * Free @nr pages of each folio, from page @first on, with MADV_DONTNEED or
+ * munmap().
  */
 static void free_in_each_folio(struct __test_metadata *_metadata, struct region *r,
 			       unsigned long first, unsigned long nr, bool unmap)
@@ -68,7 +71,10 @@ static void free_in_each_folio(struct __test_metadata *_metadata, struct region 
 			ASSERT_EQ(0, madvise(mem, size, MADV_DONTNEED));
 		} else {
 			ASSERT_EQ(0, munmap(mem, size));
-			/* To read as zeros again, so that all can be checked */
+			/*
+			 * Map them again as zeros, so that the whole region can
+			 * be checked.
+			 */
 			ASSERT_EQ(mem, mmap(mem, size, PROT_READ | PROT_WRITE,
 					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 		}
@@ -86,7 +92,10 @@ TEST_F_TIMEOUT(large_folios, a_large_folio_comes_back_whole, TEST_SECONDS)
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 		region_write_all(&self->r);
 	}
-	/* Those of the first round at least are stored without being split. */
+	/*
+	 * At least the folios of the first round are stored without being
+	 * split.
+	 */
 	EXPECT_LE((long long)NR_FOLIOS / 2, file_number(THP_64K "stats/zswpout") - whole);
 }
 
@@ -110,7 +119,9 @@ TEST_F_TIMEOUT(large_folios, a_part_unmapped_in_swap_leaves_the_rest, TEST_SECON
 
 TEST_F_TIMEOUT(large_folios, a_part_freed_in_memory_leaves_the_rest, TEST_SECONDS)
 {
-	/* Not with pages of zeros, which need no swap when a folio is split. */
+	/*
+	 * Zero pages do not fit here: they need no swap when a folio is split.
+	 */
 	self->r.fill = FILL_TEXT;
 	region_write_all(&self->r);
 	free_in_each_folio(_metadata, &self->r, 0, 1, false);
@@ -215,7 +226,10 @@ TEST_F_TIMEOUT(shared_memory, a_hole_punched_in_swap_leaves_the_rest, TEST_SECON
 
 TEST_F_TIMEOUT(shared_memory, truncation_frees_what_is_in_swap, TEST_SECONDS)
 {
-	/* Between two folios: v7.3 hangs if the file ends inside one that is in swap. */
+	/*
+	 * At a folio boundary: v7.3 hangs if the file ends inside a folio in
+	 * swap.
+	 */
 	const unsigned long rest = NR_PAGES / 2;
 
 	ASSERT_EQ(NR_PAGES, page_out_shared(self->r.mem, NR_PAGES));
@@ -240,7 +254,7 @@ TEST_F_TIMEOUT(shared_memory, what_one_process_writes_another_reads, TEST_SECOND
 		_exit(wrong || page_out_shared(self->r.mem, NR_PAGES) != NR_PAGES);
 	}
 	EXPECT_EQ(0, child_status(pid));
-	/* The parent's own notes are of before the child's writing. */
+	/* The parent's record of versions predates the child's writes. */
 	for (i = 0; i < NR_PAGES; i++)
 		self->r.version[i]++;
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));

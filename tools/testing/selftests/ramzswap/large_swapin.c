@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Large folios are swapped in from the cache as one: when all of their pages
- * are there, and when those that nobody asked for are likely to be wanted.
+ * The cache swaps in large folios whole, if all of their pages are in the cache
+ * and the pages that nobody asked for are likely to be wanted.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 static const char *skip_reason;
 
-/* What a directory of a size of folios has under this name */
+/* A setting in the directory of a folio size. */
 static long long size_value(unsigned long kib, const char *name)
 {
 	char path[128];
@@ -29,20 +29,20 @@ static long long size_value(unsigned long kib, const char *name)
 	return file_number(path);
 }
 
-/* Begin a test with folios of this size. Return: why it has to be skipped, or NULL. */
+/* Begin a test with folios of this size. Return: why to skip it, or NULL. */
 static const char *use_size(unsigned long kib)
 {
 	if (skip_reason)
 		return skip_reason;
-	if (size_value(kib, "stats/zswpin") < 0)
-		return "no folios of this size, or none that zswap swaps in";
+	if (!swaps_out_folios_of(kib) || size_value(kib, "stats/zswpin") < 0)
+		return "no folios of this size, or none that are swapped whole";
 
 	thp_only_size(kib);
 	test_stay_resident();
 	return NULL;
 }
 
-/* All numbers below @nr, in the same random order each time */
+/* All numbers below @nr, in the same random order each time. */
 static void shuffle(unsigned long *order, unsigned long nr)
 {
 	__u64 state = 5;
@@ -78,7 +78,7 @@ FIXTURE_VARIANT_ADD(anonymous, folios_of_256k) { .kib = 256 };
 FIXTURE_VARIANT_ADD(anonymous, folios_of_512k) { .kib = 512 };
 FIXTURE_VARIANT_ADD(anonymous, folios_of_1024k) { .kib = 1024 };
 
-/* A region of large folios, and all of it swapped out */
+/* A region of large folios, all of it swapped out. */
 FIXTURE_SETUP(anonymous)
 {
 	const char *reason;
@@ -90,7 +90,10 @@ FIXTURE_SETUP(anonymous)
 	self->stored_before = pages_stored();
 	self->nr_folios = NR_PAGES * page_size / 1024 / variant->kib;
 	folios = size_value(variant->kib, "stats/anon_fault_alloc");
-	/* No zeros, which are not stored and make a range a mixed one */
+	/*
+	 * No zero pages: they are not stored, so a range with some of them is
+	 * mixed.
+	 */
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 21));
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
 	region_write_all(&self->r);
@@ -121,7 +124,7 @@ TEST_F_TIMEOUT(anonymous, come_whole_to_who_says_that_it_is_sequential, TEST_SEC
 TEST_F_TIMEOUT(anonymous, come_whole_once_access_is_sequential, TEST_SECONDS)
 {
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	/* As many pages as the folio has come one by one, or two such folios' */
+	/* As many single pages as the folio has, or as two of them have. */
 	EXPECT_LE((long long)self->nr_folios - 2, FOLIOS_IN);
 	EXPECT_EQ(self->stored_before, pages_stored());
 }
@@ -173,7 +176,9 @@ TEST_F_TIMEOUT(anonymous, come_again_and_again, TEST_SECONDS)
 		region_write_all(&self->r);
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	}
-	/* A folio that came whole goes whole, and comes whole again. */
+	/*
+	 * A folio that was swapped in whole is swapped out and in whole again.
+	 */
 	EXPECT_EQ(3 * (long long)self->nr_folios, FOLIOS_IN);
 }
 
@@ -207,8 +212,8 @@ FIXTURE_TEARDOWN(parts)
 #define FOLIOS_OF_64K_IN	(size_value(64, "stats/zswpin") - self->folios_before)
 
 /*
- * Put page number @nth of each folio onto the disk; the others stay in the
- * cache, and all in their slots.
+ * Write page @nth of each folio to the disk. The other pages stay in the cache.
+ * All keep their slots.
  */
 static void one_of_each_to_disk(struct __test_metadata *_metadata, struct region *r,
 				unsigned long nth)
@@ -244,20 +249,20 @@ TEST_F_TIMEOUT(parts, what_is_in_the_cache_comes_in_smaller_folios, TEST_SECONDS
 	thp_size_set(16, "enabled", "always");
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_EQ(0, FOLIOS_OF_64K_IN);
-	/* All quarters but that with the page that is on the disk */
+	/* All quarters except the one with the page on the disk. */
 	EXPECT_EQ(3 * (long long)NR_FOLIOS, size_value(16, "stats/zswpin") - small);
 	EXPECT_LE((long long)NR_FOLIOS, size_value(64, "stats/swpin_fallback") - fallbacks);
 }
 
-/* Pages of a swap device that were read, from zswap excepted */
+/* Pages read from swap devices, without those from zswap. */
 static long long pages_read(void)
 {
 	return file_field("/proc/vmstat", "pswpin");
 }
 
 /*
- * Have the swap disk taken for one without moving parts, where pages are read
- * ahead by their addresses, or for what it was. Return: whether it is.
+ * Make the kernel treat the swap disk as non-rotational, where readahead goes
+ * by address, or restore that. Return: whether it is.
  */
 static bool swap_disk_rotates(bool rotates)
 {
@@ -272,8 +277,8 @@ static bool swap_disk_rotates(bool rotates)
 }
 
 /*
- * What was learned from pages in the cache does not make readahead from the
- * disk begin anew: every second page is on it.
+ * The history of pages in the cache must not restart readahead from the disk:
+ * every second page is on it.
  */
 TEST_F_TIMEOUT(parts, one_page_is_read_where_access_is_random, TEST_SECONDS)
 {
@@ -309,7 +314,7 @@ TEST_F_TIMEOUT(parts, one_page_is_read_where_access_is_random, TEST_SECONDS)
 	ASSERT_TRUE(file_write("/proc/sys/vm/page-cluster", "3"));
 
 	reads = pages_read();
-	/* One of 8, far from each other and in no order */
+	/* One page in 8, far from each other and in no order. */
 	for (i = 0; i < NR_PAGES / 8; i++) {
 		unsigned long page = i * 1237 % (NR_PAGES / 8) * 8 + random_next(&state) % 8;
 
@@ -410,7 +415,7 @@ TEST_F_TIMEOUT(parts, pages_of_ksm_come_back, TEST_SECONDS)
 		SKIP(return, "no KSM");
 	file_write("/sys/kernel/mm/ksm/pages_to_scan", "100000");
 	file_write("/sys/kernel/mm/ksm/sleep_millisecs", "0");
-	/* Pages of which there are two each are merged. */
+	/* KSM merges pages that exist twice. */
 	for (i = 0; i < 16; i++)
 		memcpy(region_page(&self->r, i * FOLIO_PAGES + 3),
 		       region_page(&self->r, i * FOLIO_PAGES), page_size);
@@ -465,7 +470,7 @@ TEST_F_TIMEOUT(parts, come_while_others_are_written_back, TEST_SECONDS)
 
 	stop = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out_all_the_time, &r));
-	/* On a slow machine it takes longer until they meet. */
+	/* A slow machine needs longer until they collide. */
 	for (round = 0; round < 20 || zswap_value("written_back_pages") == written ||
 	     !FOLIOS_OF_64K_IN; round++)
 		EXPECT_EQ(0, region_wrong_bytes_all(&r));
@@ -501,7 +506,7 @@ TEST_F_TIMEOUT(parts, come_to_two_threads_at_once, TEST_SECONDS)
 	}
 }
 
-/* What the thread frees: a page of the folio that is touched, a little later */
+/* Tells the thread which folio is being touched, to free its last page. */
 struct late_free {
 	struct region *r;
 	unsigned long folio;
@@ -525,7 +530,7 @@ static void *free_the_last_page_late(void *data)
 	return NULL;
 }
 
-/* Whatever has become of the folio, nobody may be stuck in a fault. */
+/* Whatever happened to the folio, no task may be stuck in a fault. */
 TEST_F_TIMEOUT(parts, a_page_freed_as_they_come_leaves_the_rest, TEST_SECONDS)
 {
 	struct late_free f = { .r = &self->r };
@@ -571,13 +576,13 @@ TEST_F_TIMEOUT(parts, a_cgroup_is_told_of_each_page_once, TEST_SECONDS)
 	EXPECT_LE((long long)(NR_PAGES * page_size), memcg_stat(first, "zswapped"));
 	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL));
 
-	/* It is the first one's memory, whoever touches it. */
+	/* The memory belongs to the first cgroup, whoever touches it. */
 	ASSERT_TRUE(memcg_enter(second));
 	EXPECT_EQ(0, region_wrong_bytes(&r, 0, NR_PAGES / 2));
 	EXPECT_EQ((long long)NR_PAGES / 2, memcg_stat(first, "zswpin"));
 	EXPECT_EQ(0, memcg_stat(second, "zswpin"));
 
-	/* Gone, its memory is its parent's. */
+	/* After it is gone, the memory belongs to its parent. */
 	memcg_remove(first);
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	EXPECT_EQ(self->stored_before + (long long)NR_PAGES, pages_stored());

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory errors in pages of the cache. The kernel cannot recover such a page
- * and has to say so, without touching what is in it. The errors are simulated:
- * who reads what is in such a page finds it good, and so what should be lost is
- * not.
+ * Memory errors in pages of the cache. The kernel cannot recover such a page.
+ * It must report that, and must not touch the contents. The errors are
+ * simulated: the contents stay intact.
  */
 #include <errno.h>
 #include <linux/kernel-page-flags.h>
@@ -26,7 +25,10 @@
 
 static const char *skip_reason;
 
-/* Pages that a part of an object keeps in the pool after its first part failed */
+/*
+ * Bad frames that are still in the pool: each has the second part of an object
+ * whose first part was in another bad frame, so nobody can free it.
+ */
 static unsigned long pool_pages_that_failed(void)
 {
 	const __u64 both = 1ULL << KPF_ZBUD | 1ULL << KPF_HWPOISON;
@@ -37,6 +39,21 @@ static unsigned long pool_pages_that_failed(void)
 FIXTURE(memory_failure) {
 	struct region r;
 	unsigned long victims[NR_VICTIMS];
+};
+
+FIXTURE_VARIANT(memory_failure) {
+	enum fill fill;
+	unsigned int nr_victims;
+	unsigned int max_objects;	/* that a frame has */
+};
+
+FIXTURE_VARIANT_ADD(memory_failure, mixed) {
+	.fill = FILL_MIXED, .nr_victims = NR_VICTIMS, .max_objects = 16,
+};
+
+/* All of it in cells, many to a frame */
+FIXTURE_VARIANT_ADD(memory_failure, tiny) {
+	.fill = FILL_WORD, .nr_victims = NR_VICTIMS / 5, .max_objects = 128,
 };
 
 FIXTURE_SETUP(memory_failure)
@@ -51,7 +68,7 @@ FIXTURE_SETUP(memory_failure)
 		SKIP(return, "no CONFIG_PROC_PAGE_MONITOR");
 
 	test_stay_resident();
-	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 16));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, variant->fill, 16));
 	region_write_all(&self->r);
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 
@@ -59,12 +76,12 @@ FIXTURE_SETUP(memory_failure)
 		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, pfns);
 	nr = find_pool_pages(pfns, MAX_POOL_PAGES);
-	/* /proc/kpageflags knows exactly those pages that the pool counts. */
+	/* /proc/kpageflags marks exactly the pages that the pool counts. */
 	ASSERT_EQ(stat_value("pages_used"), (long long)(nr + pool_pages_that_failed()));
-	ASSERT_LE(NR_VICTIMS, nr);
+	ASSERT_LE(variant->nr_victims, nr);
 	ASSERT_GE(MAX_POOL_PAGES, nr);
-	for (i = 0; i < NR_VICTIMS; i++)
-		self->victims[i] = pfns[i * nr / NR_VICTIMS];
+	for (i = 0; i < variant->nr_victims; i++)
+		self->victims[i] = pfns[i * nr / variant->nr_victims];
 }
 
 FIXTURE_TEARDOWN(memory_failure)
@@ -88,8 +105,9 @@ static bool block_write(unsigned long block, const char *state)
 }
 
 /*
- * Memory that may be unplugged is a zone of its own, as with "movablecore=384M".
- * This comes first: frames that were poisoned and unpoisoned are in the way of it.
+ * Memory to be unplugged is in a zone of its own, as with "movablecore=384M".
+ * This test comes first: frames that were poisoned and unpoisoned would be in
+ * the way.
  */
 TEST_F_TIMEOUT(memory_failure, memory_can_be_unplugged, TEST_SECONDS)
 {
@@ -112,7 +130,7 @@ TEST_F_TIMEOUT(memory_failure, memory_can_be_unplugged, TEST_SECONDS)
 		for (k = i, before = 0; k < nr && pfns[k] / block_pages == block; k++)
 			before++;
 		tried++;
-		/* Others' pages may be in the way. */
+		/* Pages of others may be in the way. */
 		if (!block_write(block, "offline"))
 			continue;
 		done++;
@@ -134,29 +152,30 @@ TEST_F_TIMEOUT(memory_failure, memory_can_be_unplugged, TEST_SECONDS)
 static int offline(const char *path, unsigned long pfn)
 {
 	if (strcmp(path, CORRUPT_PFN))
-		pfn *= page_size;	/* the others want an address */
+		pfn *= page_size;	/* the other files take an address */
 	return file_write_number(path, pfn) ? 0 : errno;
 }
 
-/* The flag stays, as with slab, so that a freed page is not handed out again. */
+/* As with slab, the flag stays set, so that a freed page is not reused. */
 static void check_freed_victims(struct __test_metadata *_metadata,
-				const unsigned long *victims)
+				const unsigned long *victims, unsigned int nr)
 {
-	int i;
+	unsigned int i;
 
-	for (i = 0; i < NR_VICTIMS; i++) {
+	for (i = 0; i < nr; i++) {
 		EXPECT_FALSE(page_is(victims[i], KPF_HWPOISON) && page_is(victims[i], KPF_BUDDY));
-		/* No error really happened: try to get the memory back. */
+		/* The error was simulated: try to get the memory back. */
 		file_write_number(UNPOISON_PFN, victims[i]);
 	}
 }
 
 /*
- * What is in a bad frame is lost, page by page, to who wants it.  All else is as
- * it was, and the pool goes on, with the frames left alone.
+ * Pages in a bad frame are lost, one by one, to whoever needs them. Everything
+ * else is unchanged. The pool goes on, and leaves the frames alone.
  */
 static void fail_every_victim(struct __test_metadata *_metadata, struct region *r,
-			      const unsigned long *victims, const char *path)
+			      const unsigned long *victims, unsigned int nr_victims,
+			      unsigned int max_objects, const char *path)
 {
 	long long failed = stat_value("failed_reads");
 	bool lost[NR_PAGES];
@@ -164,20 +183,23 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 	unsigned long i;
 	long nr;
 
-	/* The data's owners can be told: that is no reason for a panic. */
+	/*
+	 * The owners of the data can be notified, so this is no reason for a
+	 * panic.
+	 */
 	if (!access(PANIC_SYSCTL, F_OK))
 		ASSERT_TRUE(file_write(PANIC_SYSCTL, "1"));
-	for (i = 0; i < NR_VICTIMS; i++) {
+	for (i = 0; i < nr_victims; i++) {
 		EXPECT_EQ(EBUSY, offline(path, victims[i]));
 		EXPECT_TRUE(page_is(victims[i], KPF_ZBUD));
 	}
 	if (!access(PANIC_SYSCTL, F_OK))
 		EXPECT_TRUE(file_write(PANIC_SYSCTL, "0"));
 	nr = region_unreadable(r, lost);
-	TH_LOG("%ld pages lost with %d frames", nr, NR_VICTIMS);
-	/* No frame has more than 16 objects, and a part of a page at least. */
-	EXPECT_LE(NR_VICTIMS / 2, nr);
-	EXPECT_GE(16 * NR_VICTIMS, nr);
+	TH_LOG("%ld pages lost with %u frames", nr, nr_victims);
+	/* Every frame has a part of a page at least. */
+	EXPECT_LE(nr_victims / 2, nr);
+	EXPECT_GE(max_objects * nr_victims, nr);
 	EXPECT_LE(nr, stat_value("failed_reads") - failed);
 	for (i = 0; i < NR_PAGES; i++) {
 		if (!lost[i])
@@ -187,9 +209,12 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 	}
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 
-	/* Pages come and go beside the frames, and the rest is compacted. */
+	/*
+	 * Pages come and go beside the bad frames, and compaction moves the
+	 * rest.
+	 */
 	region_write(r, 0, NR_PAGES / 2);
-	/* What was lost was not written again in the second half. */
+	/* Lost pages in the second half were not written again. */
 	EXPECT_LE(NR_PAGES - nr, region_page_out(r));
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_MIXED, 17));
 	region_write_all(&more);
@@ -203,38 +228,41 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 	usleep(500000);
 	TH_LOG("%lld pages of the pool, for %lld bytes", stat_value("pages_used"),
 	       stat_value("compr_data_size"));
-	EXPECT_GT((stat_value("compr_data_size") / (long long)page_size + NR_VICTIMS) * 5 / 4,
+	EXPECT_GT((stat_value("compr_data_size") / (long long)page_size + nr_victims) * 5 / 4,
 		  stat_value("pages_used"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	region_unmap(&more);
 	region_unmap(r);
 	EXPECT_EQ(0, stat_value("pages_stored"));
-	check_freed_victims(_metadata, victims);
+	check_freed_victims(_metadata, victims, nr_victims);
 }
 
 TEST_F_TIMEOUT(memory_failure, an_error_in_the_pool_loses_what_is_in_the_frame, TEST_SECONDS)
 {
 	if (access(CORRUPT_PFN, F_OK))
 		SKIP(return, "no CONFIG_HWPOISON_INJECT");
-	fail_every_victim(_metadata, &self->r, self->victims, CORRUPT_PFN);
+	fail_every_victim(_metadata, &self->r, self->victims, variant->nr_victims,
+			  variant->max_objects, CORRUPT_PFN);
 }
 
 TEST_F_TIMEOUT(memory_failure, hard_offlining_loses_what_is_in_the_frame, TEST_SECONDS)
 {
 	if (access(HARD_OFFLINE, F_OK))
 		SKIP(return, "no " HARD_OFFLINE);
-	fail_every_victim(_metadata, &self->r, self->victims, HARD_OFFLINE);
+	fail_every_victim(_metadata, &self->r, self->victims, variant->nr_victims,
+			  variant->max_objects, HARD_OFFLINE);
 }
 
-/* It may move the page away, or refuse. */
+/* The kernel may move the page away, or refuse. */
 TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
 {
-	int i, err, done = 0;
+	unsigned int i, done = 0;
+	int err;
 
 	if (access(SOFT_OFFLINE, F_OK))
 		SKIP(return, "no " SOFT_OFFLINE);
-	for (i = 0; i < NR_VICTIMS; i++) {
+	for (i = 0; i < variant->nr_victims; i++) {
 		err = offline(SOFT_OFFLINE, self->victims[i]);
 		if (err) {
 			EXPECT_TRUE(page_is(self->victims[i], KPF_ZBUD));
@@ -245,7 +273,7 @@ TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
 			done++;
 		}
 	}
-	TH_LOG("%d of %d pages could be taken away", done, NR_VICTIMS);
+	TH_LOG("%u of %u pages could be taken away", done, variant->nr_victims);
 	EXPECT_EQ(stat_value("pages_used"),
 		  (long long)(find_pool_pages(NULL, 0) + pool_pages_that_failed()));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -253,7 +281,7 @@ TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
 	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	region_unmap(&self->r);
-	check_freed_victims(_metadata, self->victims);
+	check_freed_victims(_metadata, self->victims, variant->nr_victims);
 }
 
 int main(int argc, char **argv)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Swap out a lot of pages, more than the cache may hold, and read them back.
+ * Swap out more pages than the cache may hold, and read them back.
  *
  * The pages come from a file, for example one with the anonymous memory of real
- * programs; if it has fewer than wanted they are used again. Without a file
- * they are generated. The beginning of each page is replaced by its number.
+ * programs. If the file is too short, its pages repeat. Without a file, pages
+ * are generated. Each page has its number at the beginning.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,7 @@ static unsigned long source_pages;
 static unsigned long nr_pages;
 static unsigned char *mem;
 
-/* What belongs into page @index. A page of zeros stays one. */
+/* Create the contents of page @index. A page of zeros remains one. */
 static void make_page(unsigned char *page, unsigned long index)
 {
 	const __u64 stamp[] = { SEED, index };
@@ -46,7 +46,7 @@ static void make_page(unsigned char *page, unsigned long index)
 		}
 }
 
-/* Page out while filling, so that it does not matter how much RAM there is. */
+/* Swap out while filling, so that the size of RAM does not matter. */
 static unsigned long fill_and_page_out(void)
 {
 	const unsigned long batch = BATCH / page_size;
@@ -63,8 +63,8 @@ static unsigned long fill_and_page_out(void)
 }
 
 /*
- * Every page once, in steps of @step, which has no factor in common with their
- * number. Return: how many bytes are wrong.
+ * Read every page once, in steps of @step, which must be coprime to their
+ * number. Return: the number of wrong bytes.
  */
 static unsigned long wrong_bytes(unsigned long step)
 {
@@ -124,13 +124,13 @@ int main(int argc, char **argv)
 		source_fd = open(file, O_RDONLY);
 		if (source_fd < 0)
 			ksft_exit_fail_perror(file);
-		/* Finds the size of a disk, too. */
+		/* This works for the size of a disk, too. */
 		size = lseek(source_fd, 0, SEEK_END);
 		source_pages = size < 0 ? 0 : size / page_size;
 		if (!source_pages)
 			ksft_exit_fail_msg("%s: not even one page\n", file);
 	}
-	/* Small enough that a part is written out to the swap device. */
+	/* So small that some pages are written to the swap device. */
 	file_write(ZSWAP_PARAM "max_pool_percent", "20");
 	file_write(ZSWAP_PARAM "shrinker_enabled", "Y");
 
@@ -153,7 +153,10 @@ int main(int argc, char **argv)
 	ksft_test_result(swapped == nr_pages, "they are swapped out again\n");
 	ksft_test_result(!wrong_bytes(step), "they come back out of order with 0 wrong bytes\n");
 	munmap(mem, nr_pages * page_size);
-	/* There is some pressure here: pages of other processes may have left, too. */
+	/*
+	 * Memory is tight here, so pages of other processes may be swapped out,
+	 * too.
+	 */
 	ksft_test_result(pages_stored() <= stored + (long long)nr_pages / 100,
 			 "none stays in the cache after munmap\n");
 	ksft_finished();

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What is swapped out comes back as it was, to whoever it belongs to.
- */
+/* Pages that were swapped out come back unchanged, to their owner. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -58,12 +56,12 @@ TEST_F_TIMEOUT(round_trip, pages_written_while_in_swap_keep_the_new_contents, TE
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* One page for every number of random bytes in it: objects of every length. */
+/* Pages with many different numbers of random bytes: objects of any length. */
 TEST_F_TIMEOUT(round_trip, an_object_of_any_size_comes_back, TEST_SECONDS)
 {
-	ASSERT_TRUE(region_map(&self->r, page_size, FILL_SLOPE, 3));
+	ASSERT_TRUE(region_map(&self->r, slope_pages(), FILL_SLOPE, 3));
 	region_write_all(&self->r);
-	ASSERT_EQ(page_size, region_page_out(&self->r));
+	ASSERT_EQ(slope_pages(), region_page_out(&self->r));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -118,8 +116,8 @@ TEST_F_TIMEOUT(round_trip, pages_come_back_at_the_address_they_were_moved_to, TE
 }
 
 /*
- * Parent and child each write one half of what they share in swap and read the
- * other. With copy-on-write neither sees what the other wrote.
+ * Parent and child share pages in swap. Each writes one half of them and reads
+ * the other. With copy-on-write, neither sees what the other wrote.
  */
 TEST_F_TIMEOUT(round_trip, parent_and_child_each_keep_their_own_view, TEST_SECONDS)
 {
@@ -135,7 +133,7 @@ TEST_F_TIMEOUT(round_trip, parent_and_child_each_keep_their_own_view, TEST_SECON
 	if (!pid) {
 		unsigned long wrong;
 
-		self->r.seed++;		/* what the child writes is another's */
+		self->r.seed++;		/* the child writes other contents */
 		region_write(&self->r, 0, nr / 2);
 		wrong = region_wrong_bytes(&self->r, 0, nr / 2);
 		self->r.seed--;
@@ -149,7 +147,9 @@ TEST_F_TIMEOUT(round_trip, parent_and_child_each_keep_their_own_view, TEST_SECON
 
 	region_write(&self->r, nr / 2, nr / 2);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	/* What is still shared stays in memory, the rest leaves. */
+	/*
+	 * Pages that are still shared stay in memory, the rest is swapped out.
+	 */
 	EXPECT_EQ(0, madvise(self->r.mem, nr * page_size, MADV_PAGEOUT));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_EQ(0, child_status(pid));
@@ -167,14 +167,16 @@ TEST_F_TIMEOUT(round_trip, pages_stored_before_zswap_was_disabled_come_back, TES
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	EXPECT_EQ(nr / 2, page_out(region_page(&self->r, nr / 2), nr / 2));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	/* Stale copies must not come back: what was stored is written anew. */
+	/*
+	 * Stale copies must not come back: pages in the cache are written anew.
+	 */
 	region_write_all(&self->r);
 	EXPECT_EQ(nr, region_page_out(&self->r));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* Compaction moves pages of the pool, while pages are freed around them. */
+/* Compaction moves pages of the pool while others are freed around them. */
 TEST_F_TIMEOUT(round_trip, pages_come_back_after_memory_was_compacted, TEST_SECONDS)
 {
 	const unsigned long nr = 32 * MIB / page_size;
@@ -199,7 +201,7 @@ TEST_F_TIMEOUT(round_trip, pages_come_back_after_memory_was_compacted, TEST_SECO
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* Nothing but the limit of its cgroup makes these pages leave. */
+/* Only the cgroup's limit swaps these pages out. */
 TEST_F_TIMEOUT(round_trip, pages_pushed_out_by_a_memory_limit_come_back, TEST_SECONDS)
 {
 	const unsigned long nr = 16 * MIB / page_size;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * tools/mm/ramzswapstat on a device of which the test knows what it holds: the
- * numbers are those of the test, of swapon and of debugfs, for everybody.
- * What it makes of files that no kernel has is tested in ramzswapstat.sh.
+ * Run tools/mm/ramzswapstat on a device whose contents the test knows. The
+ * numbers agree with the test, with swapon and with debugfs, for every user.
+ * ramzswapstat.sh tests files that no kernel has.
  */
 #include <poll.h>
 #include <stdarg.h>
@@ -19,11 +19,11 @@
 #define MAX_NUMBERS	16
 
 static const char *skip_reason;
-static char tool[512];		/* its path */
+static char tool[512];		/* path of the tool */
 
 /*
- * Runs the tool; @fmt is its options, for a shell.
- * Return: its exit status, and in @out what it prints.
+ * Run the tool with the options @fmt, as parsed by a shell. Return: its exit
+ * status; @out receives its output.
  */
 static int run(char *out, size_t size, const char *fmt, ...)
 {
@@ -46,7 +46,10 @@ static int run(char *out, size_t size, const char *fmt, ...)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* The columns of the device as numbers, -1 for "-". Return: how many, or -1 */
+/*
+ * Read the columns of the device as numbers, -1 for "-". Return: how many, or
+ * -1.
+ */
 static int numbers(const char *columns, long long *n)
 {
 	char out[1024], *word, *save, *end;
@@ -132,7 +135,7 @@ FIXTURE_TEARDOWN(tool)
 	other_swap_on();
 }
 
-/* What was stored, as told to the user that the process is */
+/* Check the numbers that the current user gets for what was stored. */
 static void expect_stored(struct __test_metadata *_metadata, long long stored,
 			  long long zero)
 {
@@ -144,7 +147,7 @@ static void expect_stored(struct __test_metadata *_metadata, long long stored,
 	EXPECT_EQ(stored + zero, n[2]);
 	EXPECT_EQ(swap_used(DEVICE_PATH), n[2]);
 	EXPECT_EQ(stored, n[3]);
-	/* Text compresses to a third or so. */
+	/* Text compresses to about a third. */
 	EXPECT_LT(stored / 10, n[4]);
 	EXPECT_GT(stored / 2, n[4]);
 	EXPECT_LE(n[4], n[5]);
@@ -168,7 +171,7 @@ TEST_F_TIMEOUT(tool, shows_what_is_stored, TEST_SECONDS)
 	EXPECT_EQ(size, number("WRITTEN"));
 	EXPECT_EQ(0, number("READ"));
 
-	/* The kernel tells both or neither. */
+	/* The kernel has both numbers or neither. */
 	ASSERT_EQ(2, numbers("HOT,COLD", n));
 	EXPECT_EQ(n[0] < 0 ? -2 : size, n[0] + n[1]);
 
@@ -193,7 +196,7 @@ TEST_F_TIMEOUT(tool, tells_everybody_but_for_what_only_debugfs_has, TEST_SECONDS
 			_exit(100);
 		expect_stored(_metadata, size, size);
 		EXPECT_EQ(-1, number("ZERO"));
-		/* It says so, and that is no failure. */
+		/* The tool says so, and does not fail. */
 		EXPECT_EQ(0, run(out, sizeof(out), "-o ZERO 2>&1 >/dev/null"));
 		EXPECT_NE(NULL, strstr(out, "ZERO: not in sysfs"));
 		EXPECT_NE(NULL, strstr(out, "Permission denied"));
@@ -244,7 +247,7 @@ TEST_F_TIMEOUT(tool, shows_the_backing_device, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->text));
 }
 
-/* Pages go out and in all the time between two looks of the tool. */
+/* Pages are swapped out and in between two reports of the tool. */
 TEST_F_TIMEOUT(tool, shows_rates, TEST_SECONDS)
 {
 	const unsigned long nr = 64;
@@ -267,7 +270,7 @@ TEST_F_TIMEOUT(tool, shows_rates, TEST_SECONDS)
 	}
 	ASSERT_EQ(2, fscanf(f, "%lld %lld", &si, &so));
 	EXPECT_EQ(0, pclose(f));
-	/* No more than all that was done, in no less than the two seconds. */
+	/* At most everything that was done, over at least two seconds. */
 	limit = (rounds + 1) * nr * page_size / 2;
 	EXPECT_LT(0, si);
 	EXPECT_LT(0, so);
@@ -285,7 +288,7 @@ TEST(there_is_no_such_device)
 	EXPECT_STREQ("", out);
 }
 
-/* It is next to this program. */
+/* The tool is in the same directory as this program. */
 static const char *find_tool(void)
 {
 	ssize_t len = readlink("/proc/self/exe", tool, sizeof(tool) - 32);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/debug/ramzswap/stats: what it says is well-formed, complete,
- * true, and agrees with what zswap says. The file of a device is well-formed
- * and complete, too.
+ * /sys/kernel/debug/ramzswap/stats is well-formed, complete and true, and
+ * agrees with zswap's numbers. The file of a device is well-formed and
+ * complete, too.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ FIXTURE_TEARDOWN(fields)
 {
 }
 
-/* All are numbers but one. */
+/* All values but one are numbers. */
 static bool is_value(const char *name, const char *value)
 {
 	if (!strcmp(name, "backing_swap_name"))
@@ -178,7 +178,9 @@ TEST_F_TIMEOUT(statistics, agrees_with_itself_and_with_zswap, TEST_SECONDS)
 	EXPECT_GE(100, stat_value("pages_expand_pct"));
 }
 
-/* Each page in the cache has an entry with its swap slot, length, and place. */
+/*
+ * Each page in the cache has an entry for its swap slot, length and location.
+ */
 TEST_F_TIMEOUT(statistics, counts_metadata_in_mem_used_total, TEST_SECONDS)
 {
 	long long metadata;
@@ -206,7 +208,7 @@ TEST_F_TIMEOUT(statistics, counts_each_page_stored_and_loaded_and_each_slot_free
 	EXPECT_EQ(nr / 4, stat_value("num_reads") - reads);
 	EXPECT_EQ(nr, stat_value("num_writes") - writes);
 
-	/* Reading frees slots, too, but not all at the same time. */
+	/* Reading a page frees its slot, too, but not always at once. */
 	freed = stat_value("notify_free");
 	EXPECT_EQ(0, munmap(region_page(&self->r, NR_PAGES / 2), nr / 2 * page_size));
 	EXPECT_EQ(nr / 2, stat_value("notify_free") - freed);

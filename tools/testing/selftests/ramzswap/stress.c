@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that do everything at once to memory whose every byte they know:
- * they write, read, swap out, free, move, fork, and die, in a cgroup too small
- * for them, while zswap's parameters change, pages of the pool are compacted,
- * migrated and taken out of use, and the statistics are read.
+ * Processes do everything at once to memory whose every byte they know: they
+ * write, read, swap out, free, move, fork and exit, in a cgroup that is too
+ * small for them. Meanwhile zswap's parameters change, pages of the pool are
+ * compacted, migrated and offlined, and the statistics are read.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,11 +19,11 @@
 #include "swap_util.h"
 
 #define MAX_WORKERS	64
-#define MAX_RUN		128	/* pages in one operation */
+#define MAX_RUN		128	/* pages per operation */
 #define MAX_OFFLINED	256
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
 
-/* Exit status of a worker */
+/* Exit status of a worker. */
 #define WORKER_DONE	0
 #define WORKER_WRONG	1
 #define WORKER_BROKEN	2
@@ -31,13 +31,13 @@
 static unsigned long seconds = 20, nr_workers = 4, worker_mib = 24;
 static __u64 first_seed;
 
-/* Shared by all processes */
+/* Shared by all processes. */
 static struct {
 	unsigned long operations;
 	unsigned long wrong_bytes;
 } *shared;
 
-/* Of the main process's threads */
+/* For threads of the main process. */
 static bool stop;
 static unsigned long stats_read, stats_broken, changes, moves;
 
@@ -67,7 +67,7 @@ static void remap_run(struct region *r, unsigned long first, unsigned long nr)
 	region_mark_zero(r, first, nr);
 }
 
-/* All mappings of the region go elsewhere. */
+/* Move all mappings of the region elsewhere. */
 static void move_region(struct region *r)
 {
 	size_t size = r->nr_pages * page_size;
@@ -77,7 +77,7 @@ static void move_region(struct region *r)
 	to = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (to == MAP_FAILED)
 		return;
-	/* Bit by bit: remap_run() may have left more than one mapping. */
+	/* Page by page: remap_run() may have left more than one mapping. */
 	for (i = 0; i < r->nr_pages; i++) {
 		mem = region_page(r, i);
 		if (mremap(mem, page_size, page_size, MREMAP_MAYMOVE | MREMAP_FIXED,
@@ -88,7 +88,10 @@ static void move_region(struct region *r)
 	r->mem = to;
 }
 
-/* A child has the same contents, and goes its own way; so does its parent. */
+/*
+ * Parent and child start with the same contents, and then change them
+ * separately.
+ */
 static void fork_and_write(struct region *r, unsigned long first, unsigned long nr,
 			   __u64 *state, bool kill_it)
 {
@@ -125,7 +128,10 @@ static void work(unsigned int id)
 	if (!region_map(&r, worker_mib * MIB / page_size, FILL_MIXED, first_seed + id))
 		_exit(WORKER_BROKEN);
 	region_write_all(&r);
-	/* From now on, as that may take a slow machine longer. */
+	/*
+	 * The time starts here, because writing may take longer on a slow
+	 * machine.
+	 */
 	deadline = seconds_now() + seconds;
 
 	while (seconds_now() < deadline) {
@@ -160,7 +166,7 @@ static void work(unsigned int id)
 			fork_and_write(&r, first, nr, &state, true);
 			break;
 		case 31:
-			/* Costs much and finds little: not every time. */
+			/* Expensive and rarely finds a bug: not every time. */
 			if (dice >> 60 == 0)
 				move_region(&r);
 			break;
@@ -173,7 +179,7 @@ static void work(unsigned int id)
 
 /* === Meanwhile =========================================================== */
 
-/* Read the statistics: each line has to be a name and a number that can be. */
+/* Read the statistics. Each line must be a name and a plausible number. */
 static void *read_statistics(void *unused)
 {
 	char buf[4096], *line, *save, *end;
@@ -230,8 +236,8 @@ static void *change_parameters(void *unused)
 }
 
 /*
- * Have the pages of the pool moved in all ways that there are: by migration, by
- * the pool's shrinker, and to take single pages out of use.
+ * Move the pages of the pool in all possible ways: by migration, by the pool's
+ * shrinker, and by soft-offlining single pages.
  */
 static void *move_pool_pages(void *unused)
 {
@@ -246,7 +252,7 @@ static void *move_pool_pages(void *unused)
 
 		usleep(500000);
 		file_write(COMPACT_MEMORY, "1");
-		/* It also writes out most of what is in the cache: not too often. */
+		/* It also writes out most of the cache, so not too often. */
 		if (dice >> 60 == 0)
 			file_write(DROP_CACHES, "2");
 		if (nr_offlined == MAX_OFFLINED || access(SOFT_OFFLINE, F_OK) ||
@@ -269,7 +275,7 @@ static void *move_pool_pages(void *unused)
 
 /* === All together ======================================================== */
 
-/* Return: whether all workers did their work to the end. */
+/* Return: whether all workers finished their work. */
 static bool run_workers(const char *memcg)
 {
 	pid_t pids[MAX_WORKERS];
@@ -368,7 +374,7 @@ int main(int argc, char **argv)
 	swap_free = meminfo_kb("SwapFree:");
 	ksft_set_plan(5);
 
-	/* What is swapped out, compressed, counts against the limit as well. */
+	/* Compressed pages in swap count against the limit as well. */
 	limited = memcg_create("ramzswap_stress", memcg, sizeof(memcg));
 	if (limited) {
 		snprintf(path, sizeof(path), "%s/memory.max", memcg);
@@ -385,12 +391,17 @@ int main(int argc, char **argv)
 	else
 		ksft_test_result_skip("there is no " RAMZSWAP_STATS "\n");
 
-	/* Less than a hundredth may be pages of other processes that left as well. */
+	/*
+	 * Up to one in a hundred may be swapped-out pages of other processes.
+	 */
 	others = nr_workers * worker_mib * MIB / page_size / 100;
 	ksft_print_msg("%lld pages in the cache, before %lld\n", pages_stored(), stored);
 	ksft_test_result(pages_stored() <= stored + others,
 			 "the cache holds no more pages than before\n");
-	/* Slots of pages that were freed while being written are freed by reclaim. */
+	/*
+	 * Reclaim frees the slots of pages that were freed during their
+	 * writeback.
+	 */
 	others *= page_size / 1024;
 	ksft_print_msg("%lld kB of swap free and %lld cached, before %lld free\n",
 		       meminfo_kb("SwapFree:"), meminfo_kb("SwapCached:"), swap_free);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What the ramzswap tests share, see swap_util.h.
- */
+/* Helpers for the ramzswap tests, see swap_util.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kernel-page-flags.h>
+#include <mntent.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +25,7 @@
 #define PAGEMAP_SWAPPED_BIT	62
 #define HEADER_MAGIC		0x3070617773a5a5a5ULL
 #define MAX_AREAS		8
-/* Wrong pages that are described before only their number is told */
+/* Describe this many wrong pages, and only count the rest. */
 #define MAX_REPORTS		4
 
 unsigned long page_size;
@@ -40,7 +39,7 @@ struct page_header {
 	__u64 version;
 };
 
-/* splitmix64: fast, and good enough to be incompressible */
+/* splitmix64: fast, and random enough to be incompressible. */
 __u64 random_next(__u64 *state)
 {
 	__u64 z = (*state += 0x9e3779b97f4a7c15ULL);
@@ -107,11 +106,11 @@ static enum fill mixed_fill(unsigned long index, __u64 seed)
 
 /**
  * page_fill() - write the contents of a page
- * @page: where to
+ * @page: the page
  * @fill: what to fill it with
- * @seed: of the region
- * @index: of the page in its region
- * @version: how often the page was written before; the bytes depend on it
+ * @seed: seed of the region
+ * @index: index of the page in its region
+ * @version: how often the page was written before; determines the bytes
  */
 void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
 	       __u32 version)
@@ -122,7 +121,7 @@ void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
 		.index = index,
 		.version = version,
 	};
-	__u64 state = seed ^ (index << 20) ^ ((__u64)version << 52);
+	__u64 state = seed ^ ((__u64)index << 20) ^ ((__u64)version << 52);
 	unsigned char *body = (unsigned char *)page + sizeof(header);
 	size_t len = page_size - sizeof(header);
 	size_t i;
@@ -154,8 +153,9 @@ void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
 		fill_random(body, len, &state);
 		break;
 	case FILL_SLOPE:
+		i = page_size / slope_pages();
 		memset(body, 0, len);
-		fill_random(body, index % len, &state);
+		fill_random(body, (index * i + index % i) % len, &state);
 		break;
 	case FILL_MIXED:
 	case FILL_ZERO:
@@ -165,7 +165,7 @@ void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
 	memcpy(page, &header, sizeof(header));
 }
 
-/* Tell what is in a page that should hold something else. */
+/* Describe the contents of a page that should have others. */
 static void report_wrong_page(const struct region *r, unsigned long index,
 			      const unsigned char *want, unsigned long wrong)
 {
@@ -188,7 +188,9 @@ static void report_wrong_page(const struct region *r, unsigned long index,
  * @first: index of the first page
  * @nr: number of pages
  *
- * Return: how many bytes differ; the first pages concerned are described.
+ * Describes the first few wrong pages.
+ *
+ * Return: the number of bytes that differ.
  */
 unsigned long region_wrong_bytes(const struct region *r, unsigned long first,
 				 unsigned long nr)
@@ -219,8 +221,8 @@ unsigned long region_wrong_bytes_all(const struct region *r)
 }
 
 /*
- * How many pages cannot be read? @lost, if not NULL, gets which ones they are.
- * Return: their number, -1 if a page that can be read has wrong bytes.
+ * Count the pages that cannot be read, and mark them in @lost unless it is
+ * NULL. Return: their number, or -1 if a readable page has wrong bytes.
  */
 long region_unreadable(const struct region *r, bool *lost)
 {
@@ -232,7 +234,10 @@ long region_unreadable(const struct region *r, bool *lost)
 	if (pipe(p))
 		return -1;
 	for (i = 0; nr >= 0 && i < r->nr_pages; i++) {
-		/* The kernel gets an error where a process would get a signal. */
+		/*
+		 * In the kernel, a bad page is an error; here, reading it would
+		 * raise a signal.
+		 */
 		bool readable = write(p[1], region_page(r, i), 1) == 1;
 
 		if (lost)
@@ -247,7 +252,7 @@ long region_unreadable(const struct region *r, bool *lost)
 	return nr;
 }
 
-/* Fill pages anew: other bytes than last time. */
+/* Fill pages with new bytes that differ from the previous ones. */
 void region_write(struct region *r, unsigned long first, unsigned long nr)
 {
 	unsigned long i;
@@ -263,7 +268,7 @@ void region_write_all(struct region *r)
 	region_write(r, 0, r->nr_pages);
 }
 
-/* These pages were freed: from now on they have to read as zeros. */
+/* Note that these pages were freed, so they must read as zeros now. */
 void region_mark_zero(struct region *r, unsigned long first, unsigned long nr)
 {
 	unsigned long i;
@@ -304,11 +309,11 @@ static bool __region_map(struct region *r, unsigned long nr_pages, enum fill fil
 }
 
 /**
- * region_map() - map anonymous memory, of small pages
- * @r: filled in
- * @nr_pages: size
+ * region_map() - map anonymous memory made of small pages
+ * @r: the region to set up
+ * @nr_pages: its size
  * @fill: what region_write() will fill it with
- * @seed: tells this region's pages from any others
+ * @seed: makes its pages differ from those of other regions
  *
  * The memory reads as zeros until region_write().
  */
@@ -316,12 +321,12 @@ bool region_map(struct region *r, unsigned long nr_pages, enum fill fill, __u64 
 {
 	if (!__region_map(r, nr_pages, fill, seed, MAP_PRIVATE | MAP_ANONYMOUS, -1))
 		return false;
-	/* Fails without CONFIG_TRANSPARENT_HUGEPAGE, when it is not needed. */
+	/* Fails without CONFIG_TRANSPARENT_HUGEPAGE, where it is not needed. */
 	madvise(r->mem, nr_pages * page_size, MADV_NOHUGEPAGE);
 	return true;
 }
 
-/* The same of a file in shared memory. */
+/* Like region_map(), for a file in shared memory. */
 bool region_map_fd(struct region *r, unsigned long nr_pages, enum fill fill,
 		   __u64 seed, int fd)
 {
@@ -336,7 +341,7 @@ void region_unmap(struct region *r)
 
 /* === Swapping it out ===================================================== */
 
-/* How many of these pages of private memory are in swap */
+/* Return: how many of these pages of private memory are in swap. */
 unsigned long pages_swapped(const void *mem, unsigned long nr)
 {
 	unsigned long vpn = (uintptr_t)mem / page_size;
@@ -365,9 +370,8 @@ unsigned long pages_swapped(const void *mem, unsigned long nr)
 }
 
 /*
- * MADV_PAGEOUT leaves pages alone that somebody else holds for a moment, and
- * those that wait in the LRU batch of another CPU than the one it runs on. So
- * it is called more than once, and on each CPU in turn.
+ * MADV_PAGEOUT skips pages that somebody else holds at the moment, and pages in
+ * another CPU's LRU batch. So call it more than once, and on each CPU in turn.
  */
 #define PAGE_OUT_ATTEMPTS	20
 #define PAGE_OUT_PAUSE_US	10000
@@ -386,7 +390,7 @@ static void run_on(const cpu_set_t *allowed, int attempt)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-/* @left: how many of the pages are in memory still */
+/* @left: counts the pages that are still in memory. */
 static unsigned long try_page_out(void *mem, unsigned long nr,
 				  unsigned long (*left)(void *mem, unsigned long nr))
 {
@@ -416,7 +420,7 @@ static unsigned long pages_not_swapped(void *mem, unsigned long nr)
 	return nr - pages_swapped(mem, nr);
 }
 
-/* MADV_PAGEOUT only sees pages that are mapped: map what is in memory. */
+/* MADV_PAGEOUT only sees mapped pages, so map what is in memory. */
 static unsigned long pages_resident(void *mem, unsigned long nr)
 {
 	unsigned char *vec = malloc(nr);
@@ -434,8 +438,8 @@ static unsigned long pages_resident(void *mem, unsigned long nr)
 }
 
 /**
- * page_out() - have private memory swapped out
- * @mem: first page
+ * page_out() - swap out private memory
+ * @mem: the first page
  * @nr: number of pages
  *
  * Return: the number of pages that are in swap now.
@@ -445,7 +449,7 @@ unsigned long page_out(void *mem, unsigned long nr)
 	return try_page_out(mem, nr, pages_not_swapped);
 }
 
-/* The same for shared memory, where page tables do not tell what is in swap */
+/* Swap out shared memory. Page tables do not say what is in swap. */
 unsigned long page_out_shared(void *mem, unsigned long nr)
 {
 	return try_page_out(mem, nr, pages_resident);
@@ -472,7 +476,7 @@ bool file_read(const char *path, char *buf, size_t size)
 	return n >= 0;
 }
 
-/* On failure errno is what write() left. */
+/* On failure, errno is that of write(). */
 bool file_write(const char *path, const char *value)
 {
 	int fd = open(path, O_WRONLY);
@@ -496,7 +500,7 @@ bool file_write_number(const char *path, long long value)
 	return file_write(path, buf);
 }
 
-/* Return: the number that a file begins with, -1 if there is none. */
+/* Return: the number at the beginning of a file, -1 if there is none. */
 long long file_number(const char *path)
 {
 	char buf[64];
@@ -504,7 +508,10 @@ long long file_number(const char *path)
 	return file_read(path, buf, sizeof(buf)) ? atoll(buf) : -1;
 }
 
-/* The number after @name at the beginning of a line, -1 if there is none */
+/*
+ * Return: the number behind @name at the beginning of a line, -1 if there is
+ * none.
+ */
 static long long named_number(const char *text, const char *name)
 {
 	size_t len = strlen(name);
@@ -518,7 +525,7 @@ static long long named_number(const char *text, const char *name)
 	return -1;
 }
 
-/* A number in a file of lines "NAME VALUE", -1 if it is not there */
+/* Return: the number in a line "NAME VALUE" of a file, -1 if there is none. */
 long long file_field(const char *path, const char *name)
 {
 	char buf[16384];
@@ -526,13 +533,15 @@ long long file_field(const char *path, const char *name)
 	return file_read(path, buf, sizeof(buf)) ? named_number(buf, name) : -1;
 }
 
-/* A field of ramzswap/stats, -1 if it is not there */
+/* Return: a field of ramzswap/stats, -1 if it does not exist. */
 long long stat_value(const char *name)
 {
 	return file_field(RAMZSWAP_STATS, name);
 }
 
-/* A field of a ramzswap device's statistics, -1 if it is not there */
+/*
+ * Return: a field of a ramzswap device's statistics, -1 if it does not exist.
+ */
 long long device_stat(const char *device, const char *name)
 {
 	char path[128];
@@ -541,7 +550,7 @@ long long device_stat(const char *device, const char *name)
 	return file_field(path, name);
 }
 
-/* A file of zswap's own debugfs directory, -1 if it is not there */
+/* Return: a file of zswap's own debugfs directory, -1 if it does not exist. */
 long long zswap_value(const char *name)
 {
 	char path[128];
@@ -550,7 +559,9 @@ long long zswap_value(const char *name)
 	return file_number(path);
 }
 
-/* Pages in the cache: zswap's own number where there are no ramzswap/stats */
+/*
+ * Pages in the cache: zswap's own number if the kernel has no ramzswap/stats.
+ */
 long long pages_stored(void)
 {
 	long long stored = stat_value("pages_stored");
@@ -558,7 +569,7 @@ long long pages_stored(void)
 	return stored >= 0 ? stored : zswap_value("stored_pages");
 }
 
-/* Pages that the pool occupies */
+/* Pages that the pool occupies. */
 long long pool_pages(void)
 {
 	long long used = stat_value("pages_used");
@@ -566,13 +577,27 @@ long long pool_pages(void)
 	return used >= 0 ? used : zswap_value("pool_total_size") / (long long)page_size;
 }
 
-/* @name as in /proc/meminfo, with the colon */
+/* @name is spelled as in /proc/meminfo, with the colon. */
 long long meminfo_kb(const char *name)
 {
 	return file_field("/proc/meminfo", name);
 }
 
-/* A clock that nobody sets, for deadlines and durations */
+/*
+ * Return: whether the kernel allocates folios of this size and swaps them out
+ * without splitting them.  That takes CONFIG_THP_SWAP, which user space cannot
+ * see: 64-bit machines with pages of 4 KiB have it.
+ */
+bool swaps_out_folios_of(unsigned long kib)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-%lukB/enabled", kib);
+	return sizeof(long) == 8 && page_size == 4096 && !access(path, F_OK);
+}
+
+/* A clock that nobody sets, for deadlines and durations. */
 double seconds_now(void)
 {
 	struct timespec ts;
@@ -581,7 +606,7 @@ double seconds_now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Page faults of this process that had to read from swap */
+/* Page faults of this process that read from swap. */
 long major_faults(void)
 {
 	struct rusage usage;
@@ -590,7 +615,7 @@ long major_faults(void)
 	return usage.ru_majflt;
 }
 
-/* What a directory of a size of folios has under this name, as a setting */
+/* A setting in the directory of a folio size. */
 bool thp_size_set(unsigned long kib, const char *name, const char *value)
 {
 	char path[128];
@@ -599,7 +624,9 @@ bool thp_size_set(unsigned long kib, const char *name, const char *value)
 	return file_write(path, value);
 }
 
-/* Folios of this size only, in both kinds of memory; with 0, none that are large */
+/*
+ * Use only folios of this size, in both kinds of memory; 0 disables large ones.
+ */
 void thp_only_size(unsigned long kib)
 {
 	unsigned long size;
@@ -610,7 +637,7 @@ void thp_only_size(unsigned long kib)
 	}
 }
 
-/* A setting that is changed by the tests, and its value before */
+/* A setting that the tests change, with its previous value. */
 struct setting {
 	const char *path;
 	char value[256];
@@ -645,7 +672,7 @@ static struct swap_area areas_before[MAX_AREAS];
 static int nr_areas_before;
 static int own_zram = -1;
 
-/* The value of a file is a word, or the word in brackets out of several. */
+/* The value of a file is one word, or the word in brackets among several. */
 static void setting_save(struct setting *s)
 {
 	char *from, *to;
@@ -661,7 +688,7 @@ static void setting_save(struct setting *s)
 	}
 }
 
-/* Runs when the program ends, however its tests went. */
+/* Runs when the program exits, whatever the results. */
 static void test_end(void)
 {
 	struct swap_area now[MAX_AREAS];
@@ -688,8 +715,8 @@ static void test_end(void)
 }
 
 /*
- * zswap as the tests want it: with room for what they store, and with nothing
- * written out by itself. Return: whether it is enabled.
+ * Configure zswap for the tests: enough room for what they store, and no
+ * automatic writeback. Return: whether zswap is enabled.
  */
 bool zswap_defaults(void)
 {
@@ -702,12 +729,12 @@ bool zswap_defaults(void)
 }
 
 /**
- * test_begin() - prepare a machine for these tests
+ * test_begin() - prepare the machine for these tests
  *
- * Enables zswap, see zswap_defaults(), and finds or makes a swap area. When the
- * program exits everything is as before.
+ * Enables zswap, see zswap_defaults(), and finds or creates a swap area.
+ * Restores everything when the program exits.
  *
- * Return: NULL, or the reason why the tests have to be skipped.
+ * Return: NULL, or the reason to skip the tests.
  */
 const char *test_begin(void)
 {
@@ -742,8 +769,8 @@ const char *test_begin(void)
 }
 
 /*
- * Lock what the process has mapped until now: the numbers change by what the
- * test does with its region, and by nothing else.
+ * Lock everything that the process has mapped so far. Then only the test's
+ * region changes the numbers.
  */
 void test_stay_resident(void)
 {
@@ -765,8 +792,8 @@ bool page_is(unsigned long pfn, int kpf)
 }
 
 /*
- * All page frames of which /proc/kpageflags says @want, as far as @mask goes.
- * Return: how many there are; the first @max of them are in @pfns.
+ * Find all page frames whose flags in /proc/kpageflags are @want, under @mask.
+ * Return: their number; the first @max of them are in @pfns.
  */
 unsigned long find_pages(__u64 mask, __u64 want, unsigned long *pfns, unsigned long max)
 {
@@ -789,7 +816,7 @@ unsigned long find_pages(__u64 mask, __u64 want, unsigned long *pfns, unsigned l
 	return found;
 }
 
-/* All pages of the pool but those that failed. Return: as find_pages(). */
+/* Find all pages of the pool except poisoned ones. Return: as find_pages(). */
 unsigned long find_pool_pages(unsigned long *pfns, unsigned long max)
 {
 	const __u64 zbud = 1ULL << KPF_ZBUD;
@@ -819,7 +846,7 @@ int swap_areas(struct swap_area *areas, int max)
 	return nr;
 }
 
-/* Bytes of a swap area that are in use, as swapon --show tells; -1 if it is off */
+/* Used bytes of a swap area, as swapon --show prints; -1 if it is off. */
 long long swap_used(const char *path)
 {
 	char buf[4096], *line;
@@ -840,7 +867,7 @@ bool swap_enable(const char *path, int prio)
 	return !swapon(path, flags);
 }
 
-/* A rule of the block layer's error injection, see Documentation/block/ */
+/* A rule for the block layer's error injection, see Documentation/block/. */
 bool inject(const char *disk, const char *rule)
 {
 	char path[256];
@@ -849,7 +876,7 @@ bool inject(const char *disk, const char *rule)
 	return file_write(path, rule);
 }
 
-/* What mkswap does */
+/* Write a swap header, as mkswap does. */
 bool swap_format(const char *path)
 {
 	struct {
@@ -877,8 +904,8 @@ static struct swap_area other_areas[MAX_AREAS];
 static int nr_other_areas;
 
 /*
- * Swap off all areas but the ramzswap device, so that it is alone until
- * other_swap_on(). Return: whether all of them are off.
+ * Swap off all areas but the ramzswap device, until other_swap_on(). Return:
+ * whether all of them are off.
  */
 bool other_swap_off(void)
 {
@@ -893,9 +920,9 @@ bool other_swap_off(void)
 
 /*
  * Find a block device of at least @bytes among the areas that other_swap_off()
- * has swapped off. Whoever borrows it must not write its first page, which is
- * the header that other_swap_on() needs. Return: whether there is one; its path
- * is in @path then, which has the size of a swap_area's or more.
+ * swapped off. The caller must not write its first page: other_swap_on() needs
+ * the header. Return: whether there is one. Its path is in @path, which must be
+ * at least as large as a swap_area's.
  */
 bool other_swap_disk(char *path, size_t size, long long bytes)
 {
@@ -913,7 +940,7 @@ bool other_swap_disk(char *path, size_t size, long long bytes)
 	return false;
 }
 
-/* Swap on again what other_swap_off() has swapped off, if it has. */
+/* Swap on what other_swap_off() swapped off, if anything. */
 void other_swap_on(void)
 {
 	int i;
@@ -929,7 +956,7 @@ static void zram_path(char *path, size_t size, int id, const char *file)
 	snprintf(path, size, "/sys/block/zram%d/%s", id, file);
 }
 
-/* Return: the number of a zram device of this test's own, -1 if none can be had. */
+/* Return: the number of a new zram device for this test, -1 if that failed. */
 int zram_create(unsigned long bytes)
 {
 	char path[64];
@@ -959,7 +986,7 @@ void zram_remove(int id)
 	file_write_number("/sys/class/zram-control/hot_remove", id);
 }
 
-/* Swap on a zram device, before all other swap areas. */
+/* Swap on a zram device with a priority above all other swap areas. */
 bool zram_swapon(int id)
 {
 	char path[64];
@@ -968,7 +995,7 @@ bool zram_swapon(int id)
 	return swap_format(path) && swap_enable(path, SWAP_FLAG_PRIO_MASK);
 }
 
-/* Field number @field, from 0, of a zram statistics file */
+/* Field number @field of a zram statistics file, counted from 0. */
 long long zram_value(int id, const char *file, int field)
 {
 	char path[64], buf[256];
@@ -983,31 +1010,50 @@ long long zram_value(int id, const char *file, int field)
 	return word ? atoll(word) : -1;
 }
 
-/* Return: whether a cgroup was made that has a memory controller. */
+/*
+ * Find the mount point of the first cgroup hierarchy of @type with @option.  @dir
+ * is an empty string if there is none.
+ */
+static void cgroup_mount(const char *type, const char *option, char *dir, size_t size)
+{
+	FILE *f = setmntent("/proc/mounts", "r");
+	struct mntent *m;
+
+	dir[0] = '\0';
+	while (f && !dir[0] && (m = getmntent(f)))
+		if (!strcmp(m->mnt_type, type) && (!option || hasmntopt(m, option)))
+			snprintf(dir, size, "%s", m->mnt_dir);
+	if (f)
+		endmntent(f);
+}
+
+/*
+ * Create a cgroup, on version 1 if that has the memory controller.
+ * Return: whether a cgroup with a memory controller was created.
+ */
 bool memcg_create(const char *name, char *dir, size_t size)
 {
-	char line[512], root[256] = "", path[384];
-	FILE *f = fopen("/proc/mounts", "r");
+	const char *limit = "memory.limit_in_bytes";
+	char root[256], path[384];
 
-	while (f && !root[0] && fgets(line, sizeof(line), f))
-		if (strstr(line, " cgroup2 "))
-			sscanf(line, "%*s %255s", root);
-	if (f)
-		fclose(f);
-
+	cgroup_mount("cgroup", "memory", root, sizeof(root));
 	if (!root[0]) {
-		snprintf(root, sizeof(root), "/sys/fs/cgroup");
-		if (mount("none", root, "cgroup2", 0, NULL))
-			return false;
+		limit = "memory.max";
+		cgroup_mount("cgroup2", NULL, root, sizeof(root));
+		if (!root[0]) {
+			snprintf(root, sizeof(root), "/sys/fs/cgroup");
+			if (mount("none", root, "cgroup2", 0, NULL))
+				return false;
+		}
+		snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
+		file_write(path, "+memory");
 	}
-	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", root);
-	file_write(path, "+memory");
 
 	snprintf(dir, size, "%s/%s", root, name);
 	rmdir(dir);
 	if (mkdir(dir, 0755))
 		return false;
-	snprintf(path, sizeof(path), "%s/memory.max", dir);
+	snprintf(path, sizeof(path), "%s/%s", dir, limit);
 	if (access(path, F_OK)) {
 		rmdir(dir);
 		return false;
@@ -1023,7 +1069,7 @@ bool memcg_enter(const char *dir)
 	return file_write(path, "0");
 }
 
-/* A process that was just reaped may still be accounted for a moment. */
+/* A process that was just reaped may still be charged for a moment. */
 void memcg_remove(const char *dir)
 {
 	int i;
@@ -1032,7 +1078,7 @@ void memcg_remove(const char *dir)
 		usleep(10000);
 }
 
-/* A number of a cgroup's memory.stat, -1 if it is not there */
+/* Return: a number of a cgroup's memory.stat, -1 if it does not exist. */
 long long memcg_stat(const char *dir, const char *name)
 {
 	char path[300];
@@ -1043,13 +1089,13 @@ long long memcg_stat(const char *dir, const char *name)
 
 /* === The ramzswap device ================================================= */
 
-/* A field of the device's statistics, -1 if it is not there */
+/* Return: a field of the device's statistics, -1 if it does not exist. */
 long long stat_of(const char *name)
 {
 	return device_stat(DEVICE, name);
 }
 
-/* Write to one of the device's attributes. Return: 0, or the error that gave. */
+/* Write one of the device's attributes. Return: 0, or the errno. */
 int attr_write(const char *attr, const char *value)
 {
 	char path[128];
@@ -1058,7 +1104,7 @@ int attr_write(const char *attr, const char *value)
 	return file_write(path, value) ? 0 : errno;
 }
 
-/* Is that the state of the backing device? */
+/* Compare the state of the backing device. */
 bool backing_is(const char *state)
 {
 	char value[32];
@@ -1067,7 +1113,7 @@ bool backing_is(const char *state)
 	       !strncmp(value, state, strlen(state));
 }
 
-/* It may take some time to get there. */
+/* Wait for that state, which may take some time. */
 bool backing_gets(const char *state, int seconds)
 {
 	const double end = seconds_now() + seconds;
@@ -1080,7 +1126,7 @@ bool backing_gets(const char *state, int seconds)
 	return true;
 }
 
-/* Swap on the device, before all other swap areas. On failure errno says why. */
+/* Swap on the device, before all other swap areas. Sets errno on failure. */
 bool device_on(void)
 {
 	return swap_enable(DEVICE_PATH, DEVICE_PRIO);
@@ -1088,7 +1134,7 @@ bool device_on(void)
 
 /* === Processes =========================================================== */
 
-/* Return: the exit status of a child, or minus the signal that killed it. */
+/* Return: a child's exit status, or minus the signal that killed it. */
 int child_status(pid_t pid)
 {
 	int status;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the ramzswap tests share: memory whose every byte is known, ways to
- * have it swapped out, and the numbers that the kernel reports about it.
+ * Helpers for the ramzswap tests: memory whose every byte is known, ways to
+ * swap it out, and the numbers that the kernel reports about it.
  */
 #ifndef SWAP_UTIL_H
 #define SWAP_UTIL_H
@@ -23,35 +23,36 @@
 #define THP_64K			THP "hugepages-64kB/"
 #define THP_2M			THP "hugepages-2048kB/"
 
-/* A slow machine emulating a debug kernel needs this many seconds a test. */
+/* Seconds per test; a slow machine that emulates a debug kernel needs them. */
 #define TEST_SECONDS		600
 
 /* === Memory whose every byte is known ==================================== */
 
 /*
- * What a page is filled with. All but FILL_ZERO begin with a header, or consist
- * of a word, that tells the page's own index: data of another page is recognised.
+ * Contents of a page. Except for FILL_ZERO, each page starts with a header, or
+ * consists of a word, that contains its own index, so that data of another page
+ * is recognised.
  */
 enum fill {
-	FILL_MIXED,	/* each page one of those below, chosen by its index */
-	FILL_TEXT,	/* JSON-like records: compresses to a third or so */
-	FILL_HALF,	/* the first half random */
-	FILL_SPARSE,	/* a few bytes set: a small object */
-	FILL_WORD,	/* one word repeated: a tiny object */
-	FILL_RANDOM,	/* does not compress: a PAGE_SIZE object */
-	FILL_ZERO,	/* zeros: no object at all */
-	FILL_SLOPE,	/* as many random bytes as the page's index: any size */
+	FILL_MIXED,	/* one of those below, by index */
+	FILL_TEXT,	/* JSON-like records: compresses to about a third */
+	FILL_HALF,	/* half of the page is random */
+	FILL_SPARSE,	/* a few nonzero bytes: a small object */
+	FILL_WORD,	/* one repeated word: a tiny object */
+	FILL_RANDOM,	/* incompressible: a PAGE_SIZE object */
+	FILL_ZERO,	/* zeros: no object */
+	FILL_SLOPE,	/* more random bytes in each page: slope_pages() sizes */
 };
 
 /**
  * struct region - pages whose contents follow from a seed
  * @mem: the pages, mapped readable and writable, 2 MiB aligned
- * @nr_pages: how many
- * @fill: what is in them
- * @seed: tells the pages of one region from those of another
- * @version: for each page how often it was written, and whether it was freed
- *	since, and reads as zeros: %VERSION_ZERO. Private to a process, so that
- *	after fork() each has its own idea of what its memory holds.
+ * @nr_pages: number of pages
+ * @fill: what the pages contain
+ * @seed: makes the pages of one region differ from those of another
+ * @version: how often each page was written, or %VERSION_ZERO if it was freed
+ *	since then and reads as zeros. Private to a process: after fork(), each
+ *	process keeps track of the contents of its own memory.
  */
 struct region {
 	unsigned char *mem;
@@ -86,6 +87,12 @@ static inline unsigned char *region_page(const struct region *r, unsigned long i
 	return r->mem + index * page_size;
 }
 
+/* One for each number of bytes in a page of 4 KiB.  Larger pages have fewer. */
+static inline unsigned long slope_pages(void)
+{
+	return page_size <= 4096 ? page_size : 1024;
+}
+
 /* === Swapping it out ===================================================== */
 
 unsigned long pages_swapped(const void *mem, unsigned long nr);
@@ -111,6 +118,8 @@ long long file_field(const char *path, const char *name);
 bool file_write(const char *path, const char *value);
 bool file_write_number(const char *path, long long value);
 
+bool swaps_out_folios_of(unsigned long kib);
+
 double seconds_now(void);
 long major_faults(void);
 
@@ -123,7 +132,7 @@ void test_stay_resident(void);
 
 /* === Page frames ========================================================= */
 
-/* Not in the uapi header: include/linux/kernel-page-flags.h */
+/* Not in the uapi header, see include/linux/kernel-page-flags.h. */
 #define KPF_ZBUD		43
 
 #define SOFT_OFFLINE		"/sys/devices/system/memory/soft_offline_page"
@@ -166,7 +175,7 @@ long long memcg_stat(const char *dir, const char *name);
 #define DEVICE			"ramzswap0"
 #define DEVICE_PATH		"/dev/" DEVICE
 #define DEVICE_SYSFS		"/sys/block/" DEVICE "/"
-/* Above all other swap areas */
+/* Above all other swap areas. */
 #define DEVICE_PRIO		1000
 
 long long stat_of(const char *name);
@@ -179,7 +188,7 @@ bool device_on(void);
 
 int child_status(pid_t pid);
 
-/* One process waits at a gate until another opens it. */
+/* A process waits at a gate until another process opens it. */
 struct gate {
 	int fd[2];
 };

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measure what compressed swap costs: time to swap out, in and to free, and the
- * memory that it takes for what it holds. Not a test, and not run as one.
+ * Measure the cost of compressed swap: the time to swap out, swap in and free,
+ * and the memory that it takes.  Not a test, and not run as one.
  *
  * Usage: swapbench [-f KIB] [-n PAGES] [-p PASSES] [-r] [-m] FILE...
  *
  *   FILE	pages to swap, as a program had them in memory
- *   -f KIB	size of the folios, 4 by default
- *   -n PAGES	take only so many, evenly chosen
- *   -p PASSES	measure so often, 4 by default, after one pass to warm up
+ *   -f KIB	folio size, 4 by default
+ *   -n PAGES	use only this many pages, evenly chosen
+ *   -p PASSES	number of passes, 4 by default, after one to warm up
  *   -r		touch the pages in random order, not in sequence
  *   -m		measure memory, too
  *
- * Works with any swap, of any kernel: what is measured is seen from outside,
- * the same way for all of them. The swap that is to be measured has to be
- * active already, and zswap and zram configured.
+ * Works with any swap, of any kernel: it measures all of them from outside, in
+ * the same way.  The swap to measure must be active already, and zswap and zram
+ * configured.
  *
- * Output: lines "NAME VALUE". Times are in ns a page; under QEMU's -icount,
- * with a shift of 0, that is instructions a page, and calibration is 2.
- * out, in and free are the fastest of the passes; cpu is what CPU time all
- * three of them took, and cpu_others what kernel threads took meanwhile.
+ * Output: lines "NAME VALUE".  Times are in ns per page; under QEMU's -icount,
+ * with a shift of 0, that is instructions per page, and calibration is 2. out,
+ * in and free are the fastest of the passes; cpu is the CPU time of all three
+ * together, and cpu_others that of kernel threads meanwhile.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -42,17 +42,20 @@
 #define ZRAM_ENTRY_SIZE		16
 #define SEED			7
 
-/* A function of its own: a profiler can tell by the address what is measured. */
+/*
+ * A function of its own, so that a profiler can tell by address what is
+ * measured.
+ */
 #define __noinline		__attribute__((__noinline__))
 
-/* The kernel adds up a memcg's statistics every two seconds. */
+/* The kernel updates a memcg's statistics every two seconds. */
 #define MEMCG_STAT_USECS	2500000
 
 /**
- * struct timing - how long something takes, by batches of pages
+ * struct timing - time of an operation, by batches of pages
  * @batch: pages in a batch
  * @nr_pages: pages in all
- * @ns: for each batch the shortest time that it took so far, or 0
+ * @ns: shortest time so far for each batch, or 0
  */
 struct timing {
 	unsigned long batch;
@@ -61,17 +64,17 @@ struct timing {
 };
 
 /**
- * struct bench - what is measured
- * @mem: the memory that is swapped
+ * struct bench - what to measure
+ * @mem: the memory to swap
  * @nr_pages: its size
- * @source: for each page what is in it
+ * @source: the contents of each page
  * @order: the order in which pages are touched
  * @shuffled: a random order
  * @folio_pages: pages in a folio
- * @memcg: directory of the cgroup that all of it happens in
- * @out: swapping out
- * @in: swapping in
- * @freed: freeing what is in swap
+ * @memcg: directory of the cgroup that the benchmark runs in
+ * @out: time to swap out
+ * @in: time to swap in
+ * @freed: time to free what is in swap
  */
 struct bench {
 	unsigned char *mem;
@@ -86,7 +89,7 @@ struct bench {
 	struct timing freed;
 };
 
-/* Memory that swap takes, in bytes */
+/* Memory that swap takes, in bytes. */
 struct held {
 	long long pool;
 	long long slab;
@@ -117,7 +120,7 @@ static double now_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-/* ns for a round of a loop that has two instructions */
+/* ns per iteration of a loop of two instructions. */
 static double calibration(void)
 {
 	unsigned long n = CALIBRATION_ROUNDS;
@@ -136,7 +139,7 @@ static unsigned char *page_at(const struct bench *b, unsigned long index)
 	return b->mem + index * page_size;
 }
 
-/* Appends the pages of a file to b->source. */
+/* Append the pages of a file to b->source. */
 static void source_add(struct bench *b, const char *path)
 {
 	int fd = open(path, O_RDONLY);
@@ -158,7 +161,7 @@ static void source_add(struct bench *b, const char *path)
 		b->source[b->nr_pages++] = map + i * page_size;
 }
 
-/* Leaves at most @max pages, evenly chosen, and whole folios. */
+/* Keep at most @max pages, evenly chosen, in whole folios. */
 static void source_thin_out(struct bench *b, unsigned long max)
 {
 	unsigned long i, all = b->nr_pages;
@@ -193,7 +196,7 @@ static void order_init(struct bench *b, bool random)
 	b->order = random ? b->shuffled : sequence;
 }
 
-/* Folios of one size only */
+/* Use folios of one size only. */
 static void folio_size_set(unsigned long kib)
 {
 	unsigned long size;
@@ -225,7 +228,7 @@ static void map_region(struct bench *b)
 	b->mem = (void *)(((uintptr_t)area + ALIGNMENT - 1) & ~(ALIGNMENT - 1));
 }
 
-/* Fresh folios with the pages' contents */
+/* Fresh folios with the pages' contents. */
 static void load(struct bench *b)
 {
 	unsigned long i;
@@ -254,12 +257,11 @@ static void check_contents(const struct bench *b)
 /* === Time ================================================================ */
 
 /*
- * A busy host takes the CPU away for milliseconds every now and then. So the
- * clock is read after each batch of pages, and for each batch the fastest of
- * the passes counts.
+ * A busy host takes the CPU away for milliseconds every now and then. So read
+ * the clock after each batch of pages, and use the fastest pass for each batch.
  */
 #define SWAP_BATCH		32UL	/* as many as reclaim takes at a time */
-#define FREE_BATCH		512UL	/* as many as a page table has */
+#define FREE_BATCH		512UL	/* as many as a page table maps */
 
 static void timing_init(struct timing *t, const struct bench *b, unsigned long batch)
 {
@@ -316,13 +318,13 @@ static __noinline void measure_out(struct bench *b)
 	swapped = pages_swapped(b->mem, b->nr_pages);
 	if (swapped < b->nr_pages - b->nr_pages / 100)
 		die("only %lu of %lu pages were swapped out", swapped, b->nr_pages);
-	/* Some may have been held by somebody for a moment. */
+	/* Somebody may have held some pages for a moment. */
 	page_out(b->mem, b->nr_pages);
 }
 
 /*
- * A page is written to, which also ends its life in swap: some swaps do that
- * with every load, others only now.
+ * Write to a page, which also ends its life in swap: some swaps free the slot
+ * on every load, others only now.
  */
 static __noinline void measure_in(struct bench *b)
 {
@@ -351,7 +353,7 @@ static __noinline void measure_free(struct bench *b)
 	}
 }
 
-/* CPU time of this process, in ns */
+/* CPU time of this process, in ns. */
 static __noinline double own_cpu_ns(void)
 {
 	struct timespec ts;
@@ -360,7 +362,9 @@ static __noinline double own_cpu_ns(void)
 	return ts.tv_sec * 1e9 + ts.tv_nsec;
 }
 
-/* CPU time of all that runs, interrupts included, as the tick sees it, in ns */
+/*
+ * CPU time of everything, including interrupts, as sampled by the tick, in ns.
+ */
 static double all_cpu_ns(void)
 {
 	FILE *f = fopen("/proc/stat", "r");
@@ -382,7 +386,9 @@ static double measured_cpu_ns(void (*measure)(struct bench *b), struct bench *b)
 	return own_cpu_ns() - start;
 }
 
-/* The part of the region that went in folios of its size since @before */
+/*
+ * The part of the region that was swapped in folios of its size since @before.
+ */
 static double folio_share(const struct bench *b, long long before, long long now)
 {
 	return (double)(now - before) * b->folio_pages / b->nr_pages;
@@ -415,7 +421,7 @@ static void measure_time(struct bench *b, unsigned long passes)
 		check_contents(b);
 		load_and_page_out(b);
 		cpu += measured_cpu_ns(measure_free, b);
-		/* The first one was to warm up. */
+		/* The first pass was to warm up. */
 		if (!i && passes) {
 			cpu = 0;
 			own = own_cpu_ns();
@@ -440,9 +446,9 @@ static void measure_time(struct bench *b, unsigned long passes)
 /* === Memory ============================================================== */
 
 /*
- * Slab caches that hold what swap has to remember about its pages, by the
- * beginning of their names. Whole slabs count, as they are what is taken from
- * the system. The xarrays' nodes have other users, who are quiet meanwhile.
+ * Slab caches for swap's metadata, by the beginning of their names. Count whole
+ * slabs, because that is what they take from the system. Other users of xarray
+ * nodes are idle meanwhile.
  */
 static const char * const slab_caches[] = {
 	"zswap_entry", "zswap_span", "zs_handle", "zspage", "zbud", "ramzswap", "radix_tree_node",
@@ -475,7 +481,7 @@ static long long slab_bytes(void)
 	return bytes;
 }
 
-/* What was used before is given back: nodes that wait for RCU, empty slabs. */
+/* Free leftovers of earlier use: nodes that wait for RCU, and empty slabs. */
 static void slab_shrink(void)
 {
 	char path[128];
@@ -501,7 +507,7 @@ static struct held held_read(void)
 {
 	struct held h;
 
-	/* Whatever this writes, it adds up the CPUs' counters. */
+	/* Any value makes this fold the CPUs' counters. */
 	file_write("/proc/sys/vm/stat_refresh", "1");
 	h.pool = named_value("/proc/vmstat", "nr_zspages") * (long long)page_size;
 	h.slab = slab_bytes();
@@ -568,7 +574,7 @@ static void measure_memory(struct bench *b)
 
 /* === All of it =========================================================== */
 
-/* On one CPU, so that there are no batches that are drained only later */
+/* Use one CPU, so that no batches of other CPUs are drained later. */
 static void stay_on_one_cpu(void)
 {
 	cpu_set_t cpus;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages come back from a backing device that does not answer for a while: who
- * waits for one can be killed, and keeps nobody else from the mapping.
+ * Swapin from a backing device that does not respond for a while: a task that
+ * waits for a page can be killed, and does not block others in the same
+ * mapping.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,13 +24,16 @@
 #include "swap_util.h"
 
 #define NR_PAGES	(16 * MIB / page_size)
-/* How long the device does not answer, and what is taken for at once */
+/*
+ * How long the device does not respond, and the longest time that counts as
+ * none.
+ */
 #define STALL_SECONDS	3
 #define AT_ONCE		(STALL_SECONDS * 0.6)
 
 static const char *skip_reason;
 
-/* === A disk that can be stopped: device mapper's ========================= */
+/* === A disk that can be stopped, with device mapper ====================== */
 
 #define DM_NAME		"ramzswap-test"
 
@@ -58,7 +62,7 @@ static bool dm_call(unsigned long command, __u32 flags)
 	return !ret;
 }
 
-/* Have all of it be @target's; the table is used when it goes on. */
+/* Map the whole disk to @target. The table takes effect on resume. */
 static bool dm_load(const char *target, const char *parameters)
 {
 	memset(&dm, 0, sizeof(dm));
@@ -69,7 +73,10 @@ static bool dm_load(const char *target, const char *parameters)
 	return dm_call(DM_TABLE_LOAD, 0);
 }
 
-/* All of @disk. Its path is in @path, which has room for 64 bytes. */
+/*
+ * Create a mapping of all of @disk. Stores its path in @path, of at least 64
+ * bytes.
+ */
 static bool dm_create(const char *disk, char *path)
 {
 	int fd = open(disk, O_RDONLY);
@@ -107,7 +114,7 @@ static void *go_on_later(void *data)
 	return NULL;
 }
 
-/* === Memory that is on it ================================================ */
+/* === Memory on the disk ================================================== */
 
 FIXTURE(stopped) {
 	struct region r;
@@ -122,7 +129,7 @@ FIXTURE_VARIANT(stopped) {
 FIXTURE_VARIANT_ADD(stopped, single_pages) { .kib = 0 };
 FIXTURE_VARIANT_ADD(stopped, large_folios) { .kib = 64 };
 
-/* Have the cgroup's memory reclaimed, with all that is in the swap cache. */
+/* Reclaim the cgroup's memory, including the swap cache. */
 static void drop_all(const char *memcg)
 {
 	char path[300];
@@ -166,7 +173,7 @@ FIXTURE_SETUP(stopped)
 	large = file_number(THP_64K "stats/swpout");
 	self->ready = true;
 	region_write_all(&self->r);
-	/* Nothing stays in the cache. */
+	/* Keep everything out of the cache. */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	drop_all(self->memcg);
@@ -219,7 +226,7 @@ TEST_F_TIMEOUT(stopped, can_be_killed, TEST_SECONDS)
 		usleep(10000);
 	EXPECT_GT(AT_ONCE, seconds_now() - start);
 	ASSERT_TRUE(dm_go_on());
-	/* Not collected above, if it could not be killed */
+	/* Not reaped above if it could not be killed. */
 	waitpid(pid, &status, 0);
 }
 
@@ -233,7 +240,7 @@ TEST_F_TIMEOUT(stopped, leaves_the_mapping_to_others, TEST_SECONDS)
 	ASSERT_EQ(0, pthread_create(&waiting, NULL, touch, region_page(&self->r, NR_PAGES / 2)));
 	usleep(300000);
 	start = seconds_now();
-	/* Another part of the same mapping, which is locked for that */
+	/* This locks the mapping, to change another part of it. */
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_NORMAL));
 	ASSERT_EQ(0, mprotect(self->r.mem, page_size, PROT_READ));
 	ASSERT_EQ(0, mprotect(self->r.mem, page_size, PROT_READ | PROT_WRITE));
@@ -242,13 +249,13 @@ TEST_F_TIMEOUT(stopped, leaves_the_mapping_to_others, TEST_SECONDS)
 	pthread_join(later, NULL);
 }
 
-/* === Others that use it meanwhile ======================================== */
+/* === Others that use the device meanwhile ================================ */
 
-/* Seconds for what is not to take long, but a busy machine may be slow */
+/* Timeout in seconds for quick operations, long enough for a busy machine. */
 #define PATIENCE	60
 
 static struct load {
-	char dir[256];		/* their cgroup */
+	char dir[256];		/* cgroup of the load */
 	bool stop;
 	unsigned long done[2], failed[2];
 } *load;
@@ -269,8 +276,8 @@ static bool load_stopped(void)
 }
 
 /*
- * Copy a page to or from a pipe's end: that is an error where a process would get
- * a signal. Return: whether it was done.
+ * Copy a page through a pipe: a bad page is an error then, not a signal.
+ * Return: whether it was copied.
  */
 static bool put_page(int fd, const void *page)
 {
@@ -283,8 +290,8 @@ static bool get_page(int fd, void *page)
 }
 
 /*
- * Use memory at random, of which nothing may be wrong. What cannot be read stays
- * as it is, and is there when the disk is.
+ * Use memory at random. All of it must be right. Pages that cannot be read stay
+ * in swap, and are readable when the disk is back.
  */
 static void use_memory(int id)
 {
@@ -327,7 +334,10 @@ static void use_memory(int id)
 			r.version[i] = next;
 			continue;
 		}
-		/* It went out, and did not come back, before or in the middle. */
+		/*
+		 * Written to the pipe, but the page was swapped out before it
+		 * could be read back.
+		 */
 		count(&load->failed[id]);
 		if (!get_page(p[0], seen))
 			_exit(2);
@@ -338,7 +348,7 @@ static void use_memory(int id)
 	_exit(!!region_wrong_bytes_all(&r));
 }
 
-/* Have it swapped out all the time. */
+/* Swap it out all the time. */
 static void reclaim_memory(void)
 {
 	char path[300];
@@ -353,8 +363,9 @@ static void reclaim_memory(void)
 }
 
 /*
- * Two that use memory, and one that reclaims it: pids[2]. All are at work, and
- * memory comes from the disk. They know nothing of the test's own memory @own.
+ * Start two processes that use memory, and one, pids[2], that reclaims it.
+ * Return when all are busy and memory comes from the disk. They do not touch
+ * the test's own memory @own.
  */
 static void load_start(struct __test_metadata *_metadata, struct region *own, pid_t *pids)
 {
@@ -384,7 +395,7 @@ static void load_start(struct __test_metadata *_metadata, struct region *own, pi
 	}
 }
 
-/* Return: whether the one that was not killed gets on. */
+/* Return: whether the process that was not killed makes progress. */
 static bool load_goes_on(void)
 {
 	const double end = seconds_now() + PATIENCE;
@@ -399,9 +410,9 @@ static bool load_goes_on(void)
 }
 
 /*
- * Kill the second. The one that reclaims may wait for writeback, and cannot be
- * killed then: without CONFIG_CGROUP_WRITEBACK reclaim does so for any disk.
- * Return: whether it is gone, though the disk is not there.
+ * Kill the second process. The reclaiming one may wait for writeback, and
+ * cannot be killed then: without CONFIG_CGROUP_WRITEBACK, reclaim does so for
+ * any disk. Return: whether the process exits while the disk is stopped.
  */
 static bool load_kill(pid_t *pids)
 {
@@ -417,13 +428,13 @@ static bool load_kill(pid_t *pids)
 	return false;
 }
 
-/* Return: 0 if the one that is left found nothing wrong. */
+/* Return: 0 if the remaining process found nothing wrong. */
 static int load_end(pid_t *pids)
 {
 	int status;
 
 	__atomic_store_n(&load->stop, true, __ATOMIC_RELAXED);
-	/* Not collected above, if it could not be killed */
+	/* Not reaped above if it could not be killed. */
 	waitpid(pids[1], &status, 0);
 	waitpid(pids[2], &status, 0);
 	status = child_status(pids[0]);
@@ -453,7 +464,9 @@ TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
 	EXPECT_EQ(0, status);
 }
 
-/* Pulled, and plugged in again: meanwhile it fails whatever is asked of it. */
+/*
+ * The disk is unplugged, and plugged in again: meanwhile all I/O to it fails.
+ */
 static bool dm_replace(const char *target, const char *parameters)
 {
 	return dm_load(target, parameters) &&
@@ -472,7 +485,9 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	ASSERT_TRUE(dm_replace("error", ""));
 	EXPECT_TRUE(backing_gets("stopped", PATIENCE + 60));
 	EXPECT_LT(0, stat_of("failed_writes"));
-	/* What is on it only cannot be read; the rest is right. */
+	/*
+	 * Only what is on the disk cannot be read; the other pages are right.
+	 */
 	EXPECT_LT((long)NR_PAGES / 2, region_unreadable(&self->r, NULL));
 	while (!value_of(&load->failed[0]) && seconds_now() < end)
 		usleep(20000);
@@ -483,7 +498,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	EXPECT_TRUE(backing_gets("running", PATIENCE + 60));
 	EXPECT_TRUE(load_goes_on());
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
-	/* What could not be read is still in the swap cache. */
+	/* The pages that could not be read are still in the swap cache. */
 	drop_all(self->memcg);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	failed = stat_of("failed_writes");
@@ -494,7 +509,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 
 /* === Pressure ============================================================= */
 
-/* Microseconds for which somebody in the cgroup waited for memory */
+/* Microseconds for which tasks of the cgroup waited for memory. */
 static long long waited_us(const char *memcg)
 {
 	char path[300], buf[512], *total;
@@ -506,7 +521,7 @@ static long long waited_us(const char *memcg)
 	return total ? atoll(total + strlen("total=")) : -1;
 }
 
-/* How many pages are not in memory, nor in the swap cache? */
+/* Count the pages that are neither in memory nor in the swap cache. */
 static unsigned long pages_gone(const void *mem, unsigned long nr)
 {
 	static unsigned char in_memory[16 * MIB / 4096];
@@ -520,8 +535,8 @@ static unsigned long pages_gone(const void *mem, unsigned long nr)
 }
 
 /*
- * What a program uses more than once is active; the page tables tell it too late.
- * Leave what is not in memory where it is.
+ * Pages that a program uses more than once become active, but the accessed bits
+ * in the page tables say so too late. Do not fault in what is not in memory.
  */
 static bool make_active(struct region *r)
 {
@@ -541,8 +556,9 @@ static bool make_active(struct region *r)
 #define NR_WAITING	8
 
 /*
- * As on any swap disk, this is of pages that were in use before they were
- * reclaimed, and are wanted again soon: the kernel knows them as its workingset.
+ * As on any swap disk, memory pressure counts pages that were in use before
+ * they were reclaimed and are wanted again soon: the kernel treats them as
+ * workingset.
  */
 TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 {
@@ -558,19 +574,24 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	ASSERT_TRUE(make_active(&self->r));
 	snprintf(path, sizeof(path), "%s/memory.reclaim", self->memcg);
-	/* How many are active is known to reclaim every other second only. */
+	/* Reclaim learns the number of active pages only every two seconds. */
 	for (i = 0; i < 50 && pages_gone(self->r.mem, NR_PAGES) < NR_PAGES / 16; i++) {
 		file_write_number(path, NR_PAGES * page_size / 8);
 		usleep(100000);
 	}
-	/* "Soon" is while there are more active pages than were reclaimed meanwhile. */
+	/*
+	 * "Soon" means while active pages outnumber those reclaimed meanwhile.
+	 */
 	ASSERT_TRUE(make_active(&self->r));
 	sleep(3);
 	restored = memcg_stat(self->memcg, "workingset_restore_anon");
 	before = waited_us(self->memcg);
 	ASSERT_TRUE(dm_stop());
 	ASSERT_EQ(0, pthread_create(&later, NULL, go_on_later, NULL));
-	/* Some of the first ones were not active, so take several, far from each other. */
+	/*
+	 * Some of the first pages were not active, so use several that are far
+	 * apart.
+	 */
 	for (page = 0, i = 0; page < NR_PAGES && nr < NR_WAITING; page++) {
 		if (!pages_gone(region_page(&self->r, page), 1) ||
 		    ++i % (NR_PAGES / 16 / NR_WAITING))
@@ -588,7 +609,7 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 
 /* === Failing ============================================================= */
 
-/* A device with all that it has on a disk that can be stopped */
+/* A device with all its data on a disk that can be stopped. */
 FIXTURE(failing) {
 	struct region r;
 	char path[64];
@@ -630,7 +651,7 @@ FIXTURE_TEARDOWN(failing)
 	other_swap_on();
 }
 
-/* A write hangs, and all others fail, but not many. */
+/* One write hangs, and the few others fail. */
 TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
 {
 	const double start = seconds_now();
@@ -660,7 +681,7 @@ TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* It has failed, is being tried, and does not even answer any more. */
+/* The device has failed. Now it does not even respond to the probe. */
 TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 {
 	const double end = seconds_now() + PATIENCE;
@@ -678,7 +699,7 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 	region_unmap(&self->r);
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	ASSERT_TRUE(dm_stop());
-	/* It is tried 1, 3, 7 and 15 seconds after it has stopped. */
+	/* The kernel tries it 1, 3, 7 and 15 seconds after it has stopped. */
 	usleep(5000000);
 
 	pid = fork();
@@ -692,7 +713,10 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 	while (!waitpid(pid, &status, WNOHANG) && seconds_now() - start < STALL_SECONDS)
 		usleep(10000);
 	EXPECT_GT(AT_ONCE, seconds_now() - start);
-	/* It was reset, and gives the disk back when that can be. */
+	/*
+	 * The reset is done, and the device releases the disk as soon as
+	 * possible.
+	 */
 	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
 	EXPECT_GT(0, open(self->path, O_RDONLY | O_EXCL));
 	ASSERT_TRUE(dm_replace("linear", dm_disk));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/block/ramzswapN/stats/: each file has one number, which everybody may
- * read, and which is what debugfs says and what the test has done.
+ * /sys/block/ramzswapN/stats/: each file has one number, which everybody can
+ * read. It agrees with debugfs and with what the test did.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 
 static const char *skip_reason;
 
-/* Those that debugfs has under the same name, and then the others */
+/* Numbers that debugfs has under the same name, then the others. */
 static const char * const names[] = {
 	"orig_data_size", "compr_data_size", "num_reads", "num_writes",
 	"failed_reads", "failed_writes", "invalid_io", "bdev_num_reads",
@@ -87,7 +87,10 @@ TEST_F(files, are_these_and_no_others)
 	}
 }
 
-/* Exit status: how many files nobody in particular cannot read as a number. */
+/*
+ * Exit status: the number of files that an unprivileged user cannot read as a
+ * number.
+ */
 static int unreadable(void)
 {
 	char path[128], buf[64];
@@ -225,12 +228,12 @@ TEST_F_TIMEOUT(stats, tell_what_is_stored, TEST_SECONDS)
 	EXPECT_EQ(0, sysfs_stat("num_reads"));
 	EXPECT_EQ(0, sysfs_stat("pages_incompressible"));
 	EXPECT_EQ(2 * nr * (long long)page_size, swap_used(DEVICE_PATH));
-	/* Text compresses to a third or so. */
+	/* Text compresses to about a third. */
 	EXPECT_LT(nr * (long long)page_size / 10, sysfs_stat("compr_data_size"));
 	EXPECT_GT(nr * (long long)page_size / 2, sysfs_stat("compr_data_size"));
 	expect_what_debugfs_says(_metadata);
 
-	/* What it takes to have it in memory, but for a small part. */
+	/* The memory that the pages take, except for a small part. */
 	used = sysfs_stat("mem_used");
 	EXPECT_LE(stat_of("pages_used") * (long long)page_size, used);
 	EXPECT_LE(sysfs_stat("compr_data_size"), used);
@@ -249,7 +252,10 @@ TEST_F_TIMEOUT(stats, tell_what_does_not_compress, TEST_SECONDS)
 	const long long nr = variant->backed ? NR_PAGES : 0;
 	unsigned long swapped = 0;
 
-	/* Without a backing device it is of no use to store it. */
+	/*
+	 * Without a backing device, storing an incompressible page would be
+	 * useless.
+	 */
 	if (variant->backed)
 		swapped = region_page_out(&self->random);
 	else
@@ -280,7 +286,7 @@ TEST_F_TIMEOUT(stats, tell_what_is_on_the_backing_device, TEST_SECONDS)
 	EXPECT_EQ(0, sysfs_stat("orig_data_size"));
 	EXPECT_EQ(0, sysfs_stat("backing_blocks_bad"));
 	EXPECT_EQ(0, sysfs_stat("backing_stops"));
-	/* What says where the pages are takes memory, too. */
+	/* The table of what is on the backing device takes memory, too. */
 	EXPECT_LT(0, sysfs_stat("mem_used"));
 	expect_what_debugfs_says(_metadata);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->text));
