@@ -588,7 +588,7 @@ static const char *header_fault(const union swap_header *header, u64 nr_pages)
 	if (!last_page || last_page >= nr_pages)
 		return "the swap header does not fit the size of the device: run mkswap";
 	if (nr_badpages)
-		return "the swap header lists bad pages: run mkswap without --check";
+		return "the swap header lists bad blocks: run mkswap without --check";
 	return NULL;
 }
 

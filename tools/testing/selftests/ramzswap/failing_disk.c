@@ -25,6 +25,8 @@
 #define PRINTK		"/proc/sys/kernel/printk"
 /* Pages of the test itself that go with it */
 #define OWN_PAGES	64
+/* Time for the worker to fail often enough on an emulated debug kernel. */
+#define STOP_SECONDS	90
 
 static const char *skip_reason;
 
@@ -149,7 +151,7 @@ TEST_F_TIMEOUT(failing, retires_nothing_when_all_writes_fail_for_no_known_reason
 /* A thin volume without space takes what it had before, and nothing else. */
 TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 {
-	const double end = seconds_now() + 20;
+	const double end = seconds_now() + STOP_SECONDS;
 	long long stops = stat_of("backing_stops");
 	char rule[128];
 
@@ -261,7 +263,7 @@ TEST_F_TIMEOUT(failing, finds_the_bad_sector_if_the_driver_does_not_tell, TEST_S
 /* Have other pages fail to be written until the device is stopped; zswap takes none. */
 static bool stop_backing(const char *disk)
 {
-	const double end = seconds_now() + 20;
+	const double end = seconds_now() + STOP_SECONDS;
 	struct region r;
 	bool stopped;
 
@@ -360,7 +362,7 @@ TEST_F_TIMEOUT(failing, refuses_writeback_without_a_trace_while_it_is_stopped, T
 /* What zswap wanted to write, and could not, is stored again. */
 TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 {
-	const double end = seconds_now() + 20;
+	const double end = seconds_now() + STOP_SECONDS;
 	long long cached, failed;
 	char path[300];
 
