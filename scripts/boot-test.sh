@@ -155,30 +155,29 @@ for ((i = 1; i <= boots; i++)); do
 	failed=1
 done
 
-# With nothing to write back, no worker that makes room must run.
-gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
-for memcg in '' cgroup_disable=memory; do
-	name="boot: ${memcg:-with memcg}: idle with a full device"
-	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 -n boot-test-idle -c "$memcg" "$WORK/idle" >"$WORK/idle.out"; then
+# alone NAME EXPECTED COMMAND...: one result, of a machine that nothing runs beside. It prints a line that EXPECTED matches.
+alone() {
+	local name=$1 expected=$2
+	shift 2
+	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 "$@" >"$WORK/alone.out" && grep -q "$expected" "$WORK/alone.out"; then
 		ok "$name"
 	else
 		not_ok "$name"
-		sed 's/^/    /' "$WORK/idle.out"
+		sed 's/^/    /' "$WORK/alone.out"
 		failed=1
 	fi
+}
+
+# With nothing to write back, no worker that makes room must run.
+gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
+for memcg in '' cgroup_disable=memory; do
+	alone "boot: ${memcg:-with memcg}: idle with a full device" '' -n boot-test-idle -c "$memcg" "$WORK/idle"
 done
 # cgroup v1 charges for memory and swap together, and has no memory controller for cgroup2 in that boot.
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-static "$WORK/failing_disk" >"$WORK/build.log" 2>&1 || {
 	cat "$WORK/build.log" >&2
 	die "the selftest failing_disk does not compile"
 }
-name='boot: cgroup v1: refused writeback leaves the charge for swap'
-if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -s 512 -t 300 -n boot-test-memcg-v1 "$TOP/scripts/guest/run-memcg-v1" \
-	"$WORK/failing_disk" >"$WORK/memcg-v1.out" && grep -q '^ok 1 failing.refuses_writeback' "$WORK/memcg-v1.out"; then
-	ok "$name"
-else
-	not_ok "$name"
-	sed 's/^/    /' "$WORK/memcg-v1.out"
-	failed=1
-fi
+alone 'boot: cgroup v1: refused writeback leaves the charge for swap' '^ok 1 failing.refuses_writeback' \
+	-s 512 -n boot-test-memcg-v1 "$TOP/scripts/guest/run-memcg-v1" "$WORK/failing_disk"
 [ $failed = 0 ]

@@ -48,7 +48,7 @@ struct worker {
 
 static int advice = MADV_NOHUGEPAGE;
 
-static void write_file(const char *dir, const char *name, const char *value)
+static void write_file_in(const char *dir, const char *name, const char *value)
 {
 	char path[256];
 	int fd;
@@ -66,7 +66,7 @@ static void set_mib(const struct worker *w, const char *name, unsigned long mib)
 	char value[32];
 
 	snprintf(value, sizeof(value), "%luM", mib);
-	write_file(w->cgroup, name, value);
+	write_file_in(w->cgroup, name, value);
 }
 
 static unsigned long read_number(const char *path)
@@ -175,9 +175,9 @@ static struct worker start(const char *name)
 	if (w.pid < 0)
 		err(1, "fork");
 	if (!w.pid) {
-		write_file(w.cgroup, "cgroup.procs", "0");
+		write_file_in(w.cgroup, "cgroup.procs", "0");
 		/* While what was reclaimed is still being written, it tries again. */
-		write_file("/proc/self", "oom_score_adj", "-1000");
+		write_file_in("/proc/self", "oom_score_adj", "-1000");
 		close(orders[1]);
 		close(answers[0]);
 		work(orders[0], answers[1]);
@@ -346,8 +346,8 @@ int main(int argc, char **argv)
 		source_add(argv[arg]);
 	find_disk();
 	/* What the kernel says of that has call traces, which are no fault. */
-	write_file("/proc/sys/kernel", "printk", "1");
-	write_file(CGROUPS, "cgroup.subtree_control", "+memory");
+	write_file_in("/proc/sys/kernel", "printk", "1");
+	write_file_in(CGROUPS, "cgroup.subtree_control", "+memory");
 	cache = cache_mib();
 	before = disk_read();
 	if (!strcmp(argv[1], "idle")) {

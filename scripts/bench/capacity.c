@@ -38,15 +38,6 @@ static uint64_t now(void)
 	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
-static void write_file(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, value, strlen(value)) < 0)
-		err(1, "%s", path);
-	close(fd);
-}
-
 static bool is_random(const char *kind, unsigned long i)
 {
 	return !strcmp(kind, "random") || (!strcmp(kind, "half") && i % 2);

@@ -25,24 +25,12 @@
 #define LOCK_STAT_ON	"/proc/sys/kernel/lock_stat"
 
 /* All wait for each other at the beginning and at the end of each phase. */
-struct shared {
-	pthread_barrier_t barrier;
-};
-
-static struct shared *shared;
+static pthread_barrier_t *barrier;
 static unsigned long nr_processes, nr_pages;
-
-static void write_file(const char *path, const char *value)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f || fputs(value, f) < 0 || fclose(f))
-		err(1, "%s", path);
-}
 
 static void meet(void)
 {
-	int ret = pthread_barrier_wait(&shared->barrier);
+	int ret = pthread_barrier_wait(barrier);
 
 	if (ret && ret != PTHREAD_BARRIER_SERIAL_THREAD)
 		errx(1, "pthread_barrier_wait: %s", strerror(ret));
@@ -119,7 +107,6 @@ static void work(unsigned long mib)
 
 	region_fill(&r, MADV_NOHUGEPAGE);
 	meet();
-	/* counting */
 	meet();
 	page_out(&r);
 	meet();
@@ -147,12 +134,12 @@ int main(int argc, char **argv)
 	nr_pages = mib * PAGES_PER_MIB;
 	for (i = 3; i < (unsigned long)argc; i++)
 		source_add(argv[i]);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
+	barrier = mmap(NULL, sizeof(*barrier), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (barrier == MAP_FAILED)
 		err(1, "mmap");
 	pthread_barrierattr_init(&attr);
 	pthread_barrierattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_barrier_init(&shared->barrier, &attr, nr_processes + 1);
+	pthread_barrier_init(barrier, &attr, nr_processes + 1);
 	for (i = 0; i < nr_processes; i++) {
 		switch (fork()) {
 		case -1:

@@ -65,6 +65,15 @@ static void *get(size_t size)
 	return p;
 }
 
+static inline void write_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		err(1, "%s", path);
+	close(fd);
+}
+
 static inline void source_add(const char *path)
 {
 	int fd = open(path, O_RDONLY);
