@@ -49,6 +49,8 @@ arguments() {
 		;;
 	# Single pages on the ramzswap device are enough there.
 	*debug:corrupt_data | kcsan:corrupt_data) echo ' -V on_a_disk' ;;
+	# Ten thousand of these take long enough there.
+	*debug:cold_race | kcsan:cold_race) echo ' -V hundred_thousand_pages' ;;
 	esac
 }
 
