@@ -12,6 +12,7 @@
 #   capacity		how much fits, as it comes and without a disk, before the out-of-memory killer comes;
 #			capacity-512, capacity-2048, capacity-8192: with so many MiB of memory only
 #   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
+#   age		the same, of pages that are not used for a while, and are compressed again
 #   compile		the same, of a compiler in a cgroup that is too small for it
 #   locks		which locks are taken, waited for and held while eight processes swap, by the kernel's own statistics
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
@@ -30,6 +31,8 @@ machines=(
 	'ramzswap-backing series ramzswap-backing'
 	'no-swap base none'
 	'zram-zstd base zram-zstd'
+	'zswap-zstd base zswap-zstd'
+	'ramzswap-hot series ramzswap-hot'
 )
 nr_references=2
 
@@ -58,6 +61,12 @@ cases=(
 	'capacity-2048 2G-half capacity half'
 	'capacity-2048 2G-random capacity random'
 	'capacity-8192 8G capacity real'
+	'age 10-s swapbench -n 8192 -p 0 -a 10'
+	'age 60-s swapbench -n 8192 -p 0 -a 60'
+	'age 300-s swapbench -n 8192 -p 0 -a 300'
+	'age latency age latency'
+	'age mixed age mixed'
+	'age busy age busy'
 	# Waits are counted with many CPUs. How long a lock is held is told by a clock that counts instructions, with one.
 	'locks-8 8-cpus locks 8 24'
 	'locks-1 1-cpu locks 8 24'
@@ -83,6 +92,8 @@ raw=$out/$run.tsv
 # compiler is which folios come in from zswap. takes_part CLOCK MODE
 takes_part() {
 	case $1-$2 in
+	age-*) [ "$2" != none ] && [ "$2" != ramzswap-backing ] ;;
+	*-zswap-zstd | *-ramzswap-hot) false ;;
 	pressure-ramzswap) false ;;
 	aging-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
 	capacity-*) [ "$2" != "${2#zram}" ] || [ "$2" = ramzswap ] || [ "$2" = none ] ;;
@@ -106,13 +117,13 @@ start() {
 		if [ "$clock" = locks-1 ]; then vm+=(-I); else vm+=(-j "${clock#*-}"); fi
 		;;
 	compile-*) vm+=(-m 1024 -s 512 -I) files=("$TOP/scripts/guest/compile" "$guest/cc") ;;
-	*-zram | *-ramzswap) vm+=(-m 1024) ;;
+	*-zram | *-zram-zstd | *-ramzswap | *-ramzswap-hot) vm+=(-m 1024) ;;
 	*) vm+=(-m 1024 -s 128) ;;
 	esac
 	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
-	[ "$clock" != instructions ] || vm+=(-I)
+	case $clock in instructions | age) vm+=(-I) ;; esac
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,capacity} "$guest/$clock.cases/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity} "$guest/$clock.cases/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -150,11 +161,11 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | aging | capacity | instructions | locks | compile | zbud | capacity-*) kinds+=("$arg") ;;
+	time | pressure | age | aging | capacity | instructions | locks | compile | zbud | capacity-*) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
-[ ${#kinds[@]} != 0 ] || kinds=(instructions compile time pressure aging capacity locks zbud)
+[ ${#kinds[@]} != 0 ] || kinds=(instructions age compile time pressure aging capacity locks zbud)
 wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* || " ${kinds[*]} " = *" $1 "* ]]; }
 
 lock "$BUILD" bench
@@ -172,7 +183,7 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-for program in inversion aging capacity locks; do
+for program in inversion age aging capacity locks; do
 	gcc -O2 -Wall -Wextra -static -o "$guest/$program" "$TOP/scripts/bench/$program.c"
 done
 # A compiler with its libraries, and a file of the kernel for it
@@ -197,10 +208,10 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 # Counted: here they do not disturb each other.
-for clock in instructions compile; do
+for clock in instructions age compile; do
 	wanted "$clock" || continue
 	nr=$rounds
-	[ "$clock" != compile ] || nr=$compile_rounds
+	[ "$clock" = instructions ] || nr=$compile_rounds
 	for ((round = 1; round <= nr; round++)); do
 		say "$clock, round $round of $nr"
 		names=()

@@ -30,9 +30,9 @@ results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
 disks=()
 selftests=$(kernel_source "$kernel")/tools/testing/selftests
-cmdline='TEST_SECONDS=300 ramzswap.num_devices=2' limit=2400
+cmdline='TEST_SECONDS=900 ramzswap.num_devices=2' limit=3600
 case $kernel in
-*debug | kcsan) cmdline='TEST_SECONDS=1500 ramzswap.num_devices=2' limit=4000 ;;
+*debug | kcsan) cmdline='TEST_SECONDS=2400 ramzswap.num_devices=2' limit=7200 ;;
 esac
 
 # What a program of the tests is called with.

@@ -50,6 +50,17 @@ METRICS = [
           ("taken a page", "8-cpus", "taken", 1, 1), ("waited for in 1000 pages", "8-cpus", "waits", 1000, 1),
           ("from another CPU, a page", "8-cpus", "bounces", 1, 2), ("of swap, held ns a page", "1-cpu", "held", 1, 0),
           ("of swap, longest held us", "1-cpu", "longest", 1e-3, 1)]),
+    ("age: pool bytes a page, once stored", "age", "pool_full", 1, 0, ["10-s"]),
+    ("age: pool bytes a page, idle", "age", "pool_idle", 1, 0, None,
+     "60-s: ramzswap / ramzswap-hot <= 0.650"),
+    ("age: metadata bytes a page, idle", "age", "meta_idle", 1, 1, None),
+    *((f"age: instructions of a {what}, {name} percentile", "age", f"{metric}_{p}", 1, 0, ["latency"], *goal)
+      for what, metric, goal in [
+          ("page out", "out", ["ramzswap / ramzswap-hot <= 1.020"]),
+          ("fault, hot", "hot", ["ramzswap / ramzswap-hot <= 1.020"]), ("fault, cold", "cold", [])]
+      for name, p in [("50th", "p50"), ("99th", "p99"), ("99.9th", "p999")]),
+    ("age: instructions a touch, 80 % of them to 20 % of the pages", "age", "mixed", 1, 0, ["mixed"]),
+    ("age: busy programs, of 1000 rounds without", "age", "busy", 1, 0, ["busy"], "ramzswap >= 980"),
     ("compile, memcg 20 % too small: 10^9 instructions", "compile", "us", 1e-6, 2, None),
     ("compile, memcg large enough: 10^9 instructions", "compile", "us_unlimited", 1e-6, 2, None),
     ("compile, memcg 20 % too small: major faults", "compile", "major", 1, 0, None),
@@ -73,6 +84,7 @@ Aging: see the head of scripts/bench/aging.c; memory and limit are those of the 
 those of its processes, compressed or on the disk.
 Capacity: a process writes pages until it is killed; zram has three times RAM, all else is as it comes. Half: every second
 page does not compress.
+Age: see the head of scripts/bench/age.c. ramzswap-hot: with zswap.cold_compressor empty. Idle: after so many seconds.
 Locks: eight processes swap 24 MiB each at once, LZ4, in kernels with CONFIG_LOCK_STAT. Taken, waited for and from another
 CPU: all locks of the kernel, eight emulated CPUs. Held: those of swap (see scripts/bench/locks.c), one CPU, a ns is an
 instruction, and interrupts are included.
@@ -111,9 +123,9 @@ def print_rows(rows):
     print()
 
 
-def print_table(values, machines, cases, nr_references, metrics, apart=False):
+def print_table(values, machines, cases, references, metrics, apart=False):
     """With apart, the ratios are a table of their own."""
-    references, others = machines[:nr_references], machines[nr_references:]
+    others = [m for m in machines if m not in references]
     goals = any(len(metric) > 6 for metric in metrics)
     ratios = [["", *(f"{o} / {r}" for o in others for r in references)]]
     numbers = [["", *machines]]
@@ -139,7 +151,13 @@ def print_table(values, machines, cases, nr_references, metrics, apart=False):
 
 def main(path, nr_references):
     values, machines, cases = read(path)
-    print_table(values, machines, cases, nr_references, METRICS, apart=True)
+    aged = [m for m in machines if any(key[0] == "age" and key[1] == m for key in values)]
+    for take_part, references, metrics in [
+            ([m for m in machines if m not in ("zswap-zstd", "ramzswap-hot")], machines[:nr_references],
+             [m for m in METRICS if m[1] != "age"]),
+            (aged, [m for m in ("zram-zstd", "ramzswap-hot") if m in aged], [m for m in METRICS if m[1] == "age"])]:
+        if any(key[0] == metric[1] for key in values for metric in metrics):
+            print_table(values, take_part, cases, references, metrics, apart=True)
     print(NOTES)
     off = [v for (clock, _, _, metric), rounds in values.items()
            if clock == "instructions" and metric == "calibration" for v in rounds.values() if abs(v - 2) > 0.05]

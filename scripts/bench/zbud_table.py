@@ -50,5 +50,5 @@ Half freed: a random half, after a second. Churned: after six times freeing and 
 Metadata: zsmalloc's slabs of handles and zspages, without its pool; zbud_meta_bytes(); and the owner's word for either."""
 
 values, machines, cases = table.read(sys.argv[1])
-table.print_table(values, machines, cases, 1, METRICS)
+table.print_table(values, machines, cases, machines[:1], METRICS)
 print(NOTES)
