@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check run shell test test-all bench bench-zbud profile clean distclean
+.PHONY: help tree export check run shell deb try-debian test test-all bench bench-zbud profile clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
 	@echo 'make shell      the same machine, with a prompt'
+	@echo 'make deb        Debian packages of the kernel and of ramzswap-tools, in build/deb'
+	@echo '                (CONFIG=debian: with Debian'"'"'s own configuration, for large machines)'
+	@echo 'make try-debian try these packages on Debian 13 in QEMU'
 	@echo 'make test       what CI runs, in at most 45 minutes; what passed before and is as it was is not run again'
 	@echo 'make test-all   what there is no time for in that, too; "scripts/test.sh --list" names all the parts,'
 	@echo '                and "scripts/test.sh PART..." runs some of them'
@@ -20,7 +23,7 @@ help:
 
 tree:
 	@scripts/base.sh
-check export run shell test bench bench-zbud profile clean:
+check deb export run shell try-debian test bench bench-zbud profile clean:
 	@scripts/$@.sh
 test-all:
 	@scripts/test.sh --all

@@ -372,6 +372,12 @@ static bool ramzswap_is_short(struct swap_info_struct *si)
 	return ramzswap_backing_is_short(swap_to_ramzswap(si)->backing);
 }
 
+static bool ramzswap_has_copy(struct swap_info_struct *si, unsigned long offset,
+			      unsigned int nr)
+{
+	return ramzswap_backing_has(swap_to_ramzswap(si)->backing, offset, nr);
+}
+
 /*
  * Unreachable: without a backing device, ramzswap_prepare_write() always fails.
  */
@@ -422,6 +428,7 @@ static int ramzswap_activate(struct swap_info_struct *si)
 
 		if (err)
 			return err;
+		ramzswap_backing_swapon(rz->backing, si);
 	}
 	WRITE_ONCE(rz->active, true);
 	return 0;
@@ -433,6 +440,11 @@ static int ramzswap_activate(struct swap_info_struct *si)
 static void ramzswap_deactivate(struct swap_info_struct *si)
 {
 	ramzswap_not_full(swap_to_ramzswap(si));
+}
+
+static void ramzswap_read_all(struct swap_info_struct *si)
+{
+	ramzswap_backing_read_all(swap_to_ramzswap(si)->backing, si);
 }
 
 static const struct swap_ops ramzswap_memory_ops = {
@@ -451,8 +463,10 @@ static const struct swap_ops ramzswap_backed_ops = {
 	.prepare_write	= ramzswap_prepare_write,
 	.invalidate	= ramzswap_invalidate,
 	.is_short	= ramzswap_is_short,
+	.has_copy	= ramzswap_has_copy,
 	.submit_write	= ramzswap_submit_write,
 	.submit_read	= ramzswap_submit_read,
+	.read_all	= ramzswap_read_all,
 };
 
 /* swapon has the device open exclusively, so rz->backing cannot change. */
@@ -500,6 +514,41 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
 	struct ramzswap *rz = container_of(share, struct ramzswap, share);
 
 	return rz->backing && ramzswap_backing_has_room(rz->backing, 1);
+}
+
+/**
+ * ramzswap_pack() - write a compressed page to the backing device, packed
+ * @share: the device's share
+ * @swp: the page's slot
+ * @data: the compressed page
+ * @length: its length in bytes
+ * @codec: what compressed it, for zswap_unpack()
+ *
+ * Context: The slot's cluster is locked, and no folio is in its swap cache; the
+ *	caller has a reference to the swap device.
+ * Return: 0, or an error as ramzswap_backing_pack().
+ */
+int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
+		  struct scatterlist *data, unsigned int length, unsigned int codec)
+{
+	struct ramzswap *rz = container_of(share, struct ramzswap, share);
+
+	return ramzswap_backing_pack(rz->backing, __swap_entry_to_info(swp),
+				     swp_offset(swp), data, length, codec);
+}
+
+/**
+ * ramzswap_next_buffer() - wait for a buffer after ramzswap_pack() returned -EAGAIN
+ * @share: the device's share
+ *
+ * Context: Reclaim; waits briefly, see ramzswap_backing_next_buffer().  The caller has
+ *	a reference to the swap device.
+ * Return: whether there is a buffer.
+ */
+bool ramzswap_next_buffer(struct ramzswap_share *share)
+{
+	return ramzswap_backing_next_buffer(container_of(share, struct ramzswap,
+							 share)->backing);
 }
 
 /**
@@ -659,6 +708,9 @@ static void ramzswap_submit_bio(struct bio *bio)
 	case REQ_OP_WRITE:
 		bio->bi_status = ramzswap_write(rz, bio);
 		break;
+	case REQ_OP_DISCARD:
+		/* Blocks of the backing device are discarded when they are free. */
+		break;
 	default:
 		atomic_long_inc(&rz->invalid_io);
 		bio->bi_status = BLK_STS_NOTSUPP;
@@ -816,6 +868,35 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 }
 static DEVICE_ATTR_RW(mem_limit);
 
+/*
+ * The device may be swapped off meanwhile, so it is not held: zswap_squeeze()
+ * looks each time whether what it finds is this one's.
+ */
+static ssize_t squeeze_store(struct device *dev, struct device_attribute *attr,
+			     const char *buf, size_t len)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+	struct swap_info_struct *si;
+	int type, err;
+	u64 bytes;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (parse_size(buf, &bytes))
+		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
+	si = ramzswap_get_swap(rz);
+	if (!si)
+		return refuse(rz, attr->attr.name, buf, "the device is not in use", -ENODEV);
+	type = si->type;
+	put_swap_device(si);
+
+	err = zswap_squeeze(&rz->share, type, bytes);
+	if (err == -EOPNOTSUPP)
+		return refuse(rz, attr->attr.name, buf, "zswap.cold_compressor is empty", err);
+	return err ? err : len;
+}
+static DEVICE_ATTR_WO(squeeze);
+
 static ssize_t backing_dev_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct ramzswap *rz = dev_to_ramzswap(dev);
@@ -832,6 +913,18 @@ static ssize_t backing_dev_show(struct device *dev, struct device_attribute *att
 	memmove(buf, path, len);
 	buf[len++] = '\n';
 	return len;
+}
+
+/* Blocks of the backing device are discarded, not what swap knows as blocks. */
+static void ramzswap_set_discard(struct ramzswap *rz)
+{
+	struct queue_limits lim = queue_limits_start_update(rz->disk->queue);
+
+	lim.max_hw_discard_sectors = 0;
+	if (rz->backing && ramzswap_backing_can_discard(rz->backing))
+		lim.max_hw_discard_sectors = UINT_MAX;
+	lim.discard_granularity = PAGE_SIZE;
+	WARN_ON_ONCE(queue_limits_commit_update(rz->disk->queue, &lim));
 }
 
 static ssize_t backing_dev_store(struct device *dev, struct device_attribute *attr,
@@ -871,6 +964,7 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 		claim = ramzswap_claim_unused(rz, attr->attr.name, buf);
 		if (!IS_ERR(claim)) {
 			swap(rz->backing, backing);
+			ramzswap_set_discard(rz);
 			bdev_fput(claim);
 		}
 	}
@@ -945,6 +1039,7 @@ static ssize_t reset_store(struct device *dev, struct device_attribute *attr,
 	WRITE_ONCE(rz->active, false);
 	backing = rz->backing;
 	rz->backing = NULL;
+	ramzswap_set_discard(rz);
 	ramzswap_clear_counters(rz);
 	ramzswap_set_size(rz, default_disksize);
 	bdev_fput(claim);
@@ -957,6 +1052,7 @@ static DEVICE_ATTR_WO(reset);
 static struct attribute *ramzswap_attrs[] = {
 	&dev_attr_disksize.attr,
 	&dev_attr_mem_limit.attr,
+	&dev_attr_squeeze.attr,
 	&dev_attr_backing_dev.attr,
 	&dev_attr_backing_state.attr,
 	&dev_attr_initstate.attr,
@@ -1008,6 +1104,8 @@ RAMZSWAP_STAT_ATTR(orig_data_size, stat_sum(dev, RAMZSWAP_STORED) << PAGE_SHIFT)
 RAMZSWAP_STAT_ATTR(compr_data_size, stat_sum(dev, RAMZSWAP_COMPR_BYTES));
 RAMZSWAP_STAT_ATTR(mem_used, stat_mem_used(dev));
 RAMZSWAP_STAT_ATTR(pages_incompressible, stat_sum(dev, RAMZSWAP_INCOMPRESSIBLE));
+RAMZSWAP_STAT_ATTR(pages_cold, stat_sum(dev, RAMZSWAP_COLD_STORED));
+RAMZSWAP_STAT_ATTR(compr_cold_size, stat_sum(dev, RAMZSWAP_COLD_BYTES));
 RAMZSWAP_STAT_ATTR(num_reads, stat_sum(dev, RAMZSWAP_NUM_READS));
 RAMZSWAP_STAT_ATTR(num_writes, stat_sum(dev, RAMZSWAP_NUM_WRITES));
 RAMZSWAP_STAT_ATTR(failed_reads, stat_sum(dev, RAMZSWAP_FAILED_READS));
@@ -1025,6 +1123,8 @@ static struct attribute *ramzswap_stats_attrs[] = {
 	&dev_attr_compr_data_size.attr,
 	&dev_attr_mem_used.attr,
 	&dev_attr_pages_incompressible.attr,
+	&dev_attr_pages_cold.attr,
+	&dev_attr_compr_cold_size.attr,
 	&dev_attr_num_reads.attr,
 	&dev_attr_num_writes.attr,
 	&dev_attr_failed_reads.attr,

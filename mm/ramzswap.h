@@ -20,6 +20,7 @@ struct file;
 struct folio;
 struct gendisk;
 struct ramzswap_backing;
+struct scatterlist;
 struct swap_iocb;
 
 /**
@@ -37,6 +38,12 @@ struct swap_iocb;
  * @RAMZSWAP_STORED: pages now in the cache
  * @RAMZSWAP_INCOMPRESSIBLE: pages now in the cache that are stored uncompressed
  * @RAMZSWAP_SPANS: spans now in the cache, see zswap_span_bytes()
+ * @RAMZSWAP_COLD_STORED: pages now in the cache that were compressed again
+ * @RAMZSWAP_COLD_BYTES: size of their data
+ * @RAMZSWAP_NUM_SQUEEZED: pages that were compressed again, and became smaller
+ * @RAMZSWAP_SQUEEZE_GAINED: bytes that this has freed
+ * @RAMZSWAP_NUM_HOPELESS: pages that did not become smaller, or not enough
+ * @RAMZSWAP_SQUEEZE_NS: CPU time that recompression took, in ns
  * @RAMZSWAP_NR_COUNTERS: number of counters
  */
 enum ramzswap_counter {
@@ -50,6 +57,12 @@ enum ramzswap_counter {
 	RAMZSWAP_STORED,
 	RAMZSWAP_INCOMPRESSIBLE,
 	RAMZSWAP_SPANS,
+	RAMZSWAP_COLD_STORED,
+	RAMZSWAP_COLD_BYTES,
+	RAMZSWAP_NUM_SQUEEZED,
+	RAMZSWAP_SQUEEZE_GAINED,
+	RAMZSWAP_NUM_HOPELESS,
+	RAMZSWAP_SQUEEZE_NS,
 	RAMZSWAP_NR_COUNTERS,
 };
 
@@ -65,6 +78,7 @@ DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
  * struct ramzswap_share - what one ramzswap device has in the cache
  * @counters: the device's own counters
  * @held: bytes of compressed data
+ * @leaving: bytes of @held that are being written to the backing device
  * @mem_limit: limit for @held in bytes, 0 for none
  * @batch: bytes that a CPU may accumulate before it adds them to @held
  * @nomem_streak: folios refused for lack of memory since the last page was
@@ -74,6 +88,7 @@ DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 struct ramzswap_share {
 	struct ramzswap_counters __percpu *counters;
 	struct percpu_counter held;
+	atomic_long_t leaving;
 	u64 mem_limit;
 	s32 batch;
 	atomic_t nomem_streak;
@@ -113,6 +128,9 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
  * @bytes: bytes to charge
  * @room_made: whether the caller has written back other pages to make room
  *
+ * Data that is being written to the backing device stays in memory until the
+ * write ends, but does not count.  It is never more than the buffers hold.
+ *
  * percpu_counter_read() may be off by what CPUs have accumulated: by a
  * %RAMZSWAP_HELD_ERROR-th of the limit.  It may not show the room that the
  * caller has made yet, so @room_made allows for that error.  Concurrent callers
@@ -129,8 +147,9 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 	if (!share)
 		return true;
 	limit = READ_ONCE(share->mem_limit);
-	if (room_made)
-		limit += limit / RAMZSWAP_HELD_ERROR;
+	if (limit && room_made)
+		limit += limit / RAMZSWAP_HELD_ERROR +
+			 atomic_long_read(&share->leaving);
 	if (limit && percpu_counter_read(&share->held) + bytes > (s64)limit)
 		return false;
 	percpu_counter_add_batch(&share->held, bytes, READ_ONCE(share->batch));
@@ -157,7 +176,8 @@ static inline u64 ramzswap_excess(struct ramzswap_share *share, unsigned int nr_
 
 	if (!limit)
 		return 0;
-	return max(percpu_counter_read(&share->held) + room - (s64)limit, 0);
+	return max(percpu_counter_read(&share->held) -
+		   atomic_long_read(&share->leaving) + room - (s64)limit, 0);
 }
 
 /**
@@ -185,7 +205,8 @@ static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 {
 	u64 limit = share ? READ_ONCE(share->mem_limit) : 0;
 
-	return limit && percpu_counter_read(&share->held) >= (s64)limit;
+	return limit && percpu_counter_read(&share->held) -
+			atomic_long_read(&share->leaving) >= (s64)limit;
 }
 
 /**
@@ -236,23 +257,31 @@ u64 ramzswap_mem_used(struct ramzswap *rz);
 /**
  * struct ramzswap_backing_usage - usage of a backing device
  * @total: usable blocks, of a page each
- * @used: blocks that hold a page
+ * @used: blocks that hold pages that are needed
+ * @pages: pages in all blocks that are needed
  * @bad: blocks retired because they could not be written
  * @stopped: whether the device is stopped
  * @stops: how often it was stopped
  * @reads: pages read
+ * @read_ios: I/O requests that read them
  * @writes: pages written
- * @write_ios: I/O requests that wrote @writes
- * @meta_bytes: memory for the slot-to-block table and the bitmaps
+ * @moves: pages moved out of half-empty blocks
+ * @blocks_written: blocks written
+ * @write_ios: I/O requests that wrote them
+ * @meta_bytes: memory for the slot-to-block table and for states of blocks
  */
 struct ramzswap_backing_usage {
 	unsigned long total;
 	unsigned long used;
+	unsigned long pages;
 	unsigned long bad;
 	bool stopped;
 	unsigned long stops;
 	unsigned long reads;
+	unsigned long read_ios;
 	unsigned long writes;
+	unsigned long moves;
+	unsigned long blocks_written;
 	unsigned long write_ios;
 	size_t meta_bytes;
 };
@@ -264,15 +293,24 @@ struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *
 bool ramzswap_backing_stopped(struct ramzswap_backing *b);
 void ramzswap_backing_close(struct ramzswap_backing *b);
 int ramzswap_backing_size_table(struct ramzswap_backing *b, unsigned long nr_pages);
+bool ramzswap_backing_can_discard(struct ramzswap_backing *b);
+void ramzswap_backing_swapon(struct ramzswap_backing *b, struct swap_info_struct *si);
 bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr);
 bool ramzswap_backing_is_short(struct ramzswap_backing *b);
+bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
+			  unsigned int nr);
 bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 				struct swap_info_struct *si, unsigned int nr);
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio);
 void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr);
+int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *si,
+			  unsigned long slot, struct scatterlist *data,
+			  unsigned int length, unsigned int codec);
+bool ramzswap_backing_next_buffer(struct ramzswap_backing *b);
 void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio);
 bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio);
+void ramzswap_backing_read_all(struct ramzswap_backing *b, struct swap_info_struct *si);
 
 #ifdef CONFIG_RAMZSWAP
 struct file *ramzswap_backing_file(struct ramzswap_backing *b);
@@ -280,6 +318,9 @@ void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage);
 struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si);
 bool ramzswap_may_write_back(struct ramzswap_share *share);
+int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
+		  struct scatterlist *data, unsigned int length, unsigned int codec);
+bool ramzswap_next_buffer(struct ramzswap_share *share);
 struct ramzswap *ramzswap_device(unsigned int index);
 struct swap_info_struct *ramzswap_get_swap(struct ramzswap *rz);
 #else
@@ -313,6 +354,18 @@ static inline bool ramzswap_may_write_back(struct ramzswap_share *share)
 {
 	return false;
 }
+
+static inline int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
+				struct scatterlist *data, unsigned int length,
+				unsigned int codec)
+{
+	return -E2BIG;
+}
+
+static inline bool ramzswap_next_buffer(struct ramzswap_share *share)
+{
+	return false;
+}
 #endif
 
 /**
@@ -333,8 +386,12 @@ struct zswap_usage {
 
 void zswap_get_usage(struct zswap_usage *usage);
 void zswap_limit_lowered(void);
+int zswap_squeeze(struct ramzswap_share *share, int type, u64 bytes);
 size_t zswap_tree_bytes(int type);
 size_t zswap_span_bytes(void);
 unsigned int zswap_accept_percent(void);
+void zswap_written(swp_entry_t swp);
+bool zswap_unpack(int type, unsigned int codec, const void *data, unsigned int length,
+		  struct folio *folio, size_t offset);
 
 #endif /* _MM_RAMZSWAP_H */

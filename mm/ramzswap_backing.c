@@ -1,112 +1,247 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ramzswap: the backing device, where pages go that do not stay in memory
+ * ramzswap: the backing device, for pages that leave memory
  */
 
 /**
  * DOC: ramzswap backing device
  *
- * A page that zswap writes back, or does not take, goes to a block of the
- * backing device.  The block is chosen when the page is written, and not when
- * its slot is: what is in memory takes no block, and what is written at the same
- * time is next to each other wherever the slots are.  Blocks have the size of a
- * page, and are handed out in increasing order, around the device.
+ * The backing device takes pages that zswap writes back or does not accept.  A page
+ * gets a block when it is written, not when it gets its slot.  So pages in memory take
+ * no blocks, and pages that are written at the same time are adjacent, whatever
+ * their slots.  A block has the size of a page.  Blocks are handed out in increasing
+ * order, around the device.
  *
- * Where a slot's page is, is in a table of block numbers, of which only those
- * parts exist that tell of a page: one page of memory for each
- * %BLOCKS_PER_CHUNK adjacent slots.  These are allocated while memory is short,
- * so there is a reserve of them.
+ * A table has the place of each slot's page (see ramzswap_blocks.h).  A page of memory
+ * has the places of %PLACES_PER_CHUNK adjacent slots, and exists only while one of
+ * them has a place.  These pages are allocated while memory is short, so there is a
+ * reserve of them.
  *
- * A slot has a block from ramzswap_backing_prepare() until its page is swapped
- * out anew, or its slot is freed, or writing has failed.
+ * zswap gives pages to the device as they are, compressed.  The device packs them
+ * into a buffer, several pages to a block.  The buffers are the device's own, so this
+ * takes no memory.  It writes a buffer when it is full or %FLUSH_INTERVAL old.  The
+ * pages stay in zswap until the write has ended.  Then, with the cluster of each
+ * slot locked, those that nobody has used meanwhile leave memory.  Until then, the
+ * slot's place is pending.  It identifies this object among all that the slot ever
+ * had.  Whatever happens to the slot before unsets the place, and then nobody refers
+ * to the object on the device.
  *
- * The blocks of a folio need not be adjacent.  Each run of adjacent blocks has a
- * bio, and all of them are in flight at the same time.  Nobody waits for them
- * but who wants the folio.
+ * Other pages are written whole, to a block of their own: pages that do not compress,
+ * pages that zswap does not accept, among them large folios, and pages that cannot
+ * wait for a buffer.  Those that are in zswap take a block of a buffer, unless they
+ * cannot wait.  The others get their blocks from ramzswap_backing_prepare().
  *
- * A write fails because a block is bad, or because the device does not work at
- * the moment, and drivers do not always say which.  If the block may be bad, a
- * worker writes the pages again, one by one: to the same block, and if that
- * fails, to another one.  If the other one takes the page, the first block is
- * retired: nobody uses it until the backing device is detached.  Any other
- * failure is the device's and retires nothing: the folio stays in memory, dirty.
- * Failures in a row stop the device: %FAILURES_TO_STOP if no other write is under
- * way or that lasts for %FAILING_TO_STOP, or else %FAILURES_AT_ONCE.  It then has
- * no room, and the worker writes zeros to a free block from time to time; when
- * that succeeds, the device goes on.  Reads still go to a stopped device.
+ * A slot keeps its place until its page is swapped out with new contents, the slot is
+ * freed, or the write fails.
  *
- * Block 0 is not used.  It says "none" in the table, and on the device it keeps
- * what tells others what the device is for.
+ * To read a page, the device reads its block.  Readers of other pages of that block
+ * share the read.  The device checks what it has read.  If that is not what it wrote,
+ * the readers get an I/O error.
  *
- * A regular file is activated as a swap file would be: its file system tells
- * where its blocks are, and leaves them there and alone until it is closed.
+ * When blocks get scarce, a worker cleans blocks of which few pages are wanted.
+ * ramzswap_blocks.c chooses them, and ramzswap_clean() cleans them.  Nobody waits for
+ * it.  It uses two of the buffers.
+ *
+ * Locks: a swap cluster's, then @pack_lock, then @read_lock, then @lock.
+ *
+ * The blocks of a folio need not be adjacent.  Each run of adjacent blocks has a bio,
+ * and all of them are in flight at the same time.  Only a task that wants the folio
+ * waits for them.
+ *
+ * A write fails because a block is bad or because the device does not work at the
+ * moment, and drivers do not always report which.  If the block may be bad, a worker
+ * writes the pages again, one by one, to the same block, and if that fails, to another
+ * one.  If the other one takes the page, the first block is retired: it is not used
+ * until the backing device is detached.  Any other failure is the device's.  It retires
+ * nothing, and the folio stays in memory, dirty.
+ *
+ * Consecutive failures stop the device: %FAILURES_TO_STOP if no other write is under
+ * way or they last for %FAILING_TO_STOP; otherwise %FAILURES_AT_ONCE, if no more writes
+ * than that are under way.  A stopped device has no room.  A worker writes zeros to a
+ * free block from time to time, and when that succeeds, the device resumes.  Reads
+ * still go to a stopped device.
+ *
+ * Block 0 is not used: the table needs the number for "none", and its contents on the
+ * device tell others what the device is for.
+ *
+ * A regular file is activated like a swap file.  The file system tells where its blocks
+ * are, and keeps them there until the file is closed.
  */
 
 #define pr_fmt(fmt) "ramzswap: " fmt
 
 #include <linux/bio.h>
-#include <linux/bitmap.h>
+#include <linux/blk-cgroup.h>
 #include <linux/blkdev.h>
+#include <linux/crc32c.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/mempolicy.h>
 #include <linux/mempool.h>
 #include <linux/namei.h>
 #include <linux/pagemap.h>
+#include <linux/random.h>
 #include <linux/rbtree.h>
+#include <linux/scatterlist.h>
 #include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/suspend.h>
 #include <linux/swap_ops.h>
 #include <linux/swapops.h>
+#include <crypto/scatterwalk.h>
 
 #include "ramzswap.h"
+#include "ramzswap_blocks.h"
 #include "swap.h"
+#include "swap_table.h"
 
-#define BLOCKS_PER_CHUNK	(PAGE_SIZE / sizeof(u32))
-/* Enough to write tens of thousands of pages with no memory at all. */
-#define CHUNK_RESERVE		16
+#define PLACES_PER_CHUNK	(PAGE_SIZE / sizeof(u64))
+/* Enough to write over ten thousand pages without any free memory */
+#define CHUNK_RESERVE		32
 
-/* Full groups of blocks are skipped without a look at their bits. */
-#define BLOCKS_PER_GROUP	4096UL
-
-/* How many slots are looked at for pages in memory when blocks are short */
+/* Slots to scan for pages in memory when blocks are short */
 #define TAKE_BACK_SLOTS		1024
 
-/* How many runs of free blocks are looked at to find one that is long enough */
+/* Runs of free blocks to try until one is long enough */
 #define RUNS_TO_TRY		32
 
 /*
- * Pieces that can be had without any memory.  Each one is submitted before the
- * next one is allocated: who waits for one waits for I/O, and never for another
- * who waits.
+ * Pieces in reserve for when there is no memory.  Each piece is submitted before the
+ * next one is allocated.  So whoever waits for a piece waits for I/O, never for
+ * another waiter.
  */
 #define PIECE_RESERVE		32
 
+/* The same for reads of packed blocks */
+#define READ_RESERVE		32
+#define READ_HASH		64
+
 /*
- * Failed writes without a good one between them that stop the device.  A write
- * that is refused at once fails before those that were submitted earlier, and may
- * be in a plug, have had a chance to succeed.  So wait for these, unless more
- * fail than plugs hold, or for longer than a plug lasts: of a device that times
- * out, something is always under way.
+ * A buffer has 64 KiB, or several blocks where these are large.  All buffers take up
+ * to this part of memory, between a minimum and a maximum.
+ */
+#define BUFFER_BLOCKS		(SZ_64K / PAGE_SIZE > 4 ? (unsigned int)(SZ_64K / PAGE_SIZE) : 4U)
+#define MIN_BUFFERS		4UL
+#define MAX_BUFFERS		16UL
+#define BUFFERS_PART		1024
+
+/* Data being written may take this part of a device's mem_limit, or one buffer. */
+#define LEAVING_PART		8
+
+/* Write a buffer after this time, even if it is not full. */
+#define FLUSH_INTERVAL		DIV_ROUND_UP(HZ, 50)
+
+/* How long to wait for more free blocks before they are discarded */
+#define DISCARD_DELAY		HZ
+
+/* Pause after cleaning that was of no use */
+#define CLEAN_PAUSE		HZ
+
+/* Reclaim waits no longer than this for a buffer. */
+#define BUFFER_WAIT		DIV_ROUND_UP(HZ, 50)
+
+/*
+ * Consecutive failed writes that stop the device.  A write that is rejected at once
+ * fails before earlier ones, which may still be in a plug, can succeed.  So wait for
+ * these, unless more writes fail than plugs hold and than are under way, or failures
+ * last longer than a plug: on a device that times out, some writes are always under
+ * way.
  */
 #define FAILURES_TO_STOP	8
 #define FAILING_TO_STOP		(10 * HZ)
-#define FAILURES_AT_ONCE	128
+#define FAILURES_AT_ONCE	128U
 
-/* How long until a stopped device is tried again, at first and at most */
+/* Time between attempts to resume a stopped device: initial and maximum */
 #define PROBE_INTERVAL		HZ
 #define PROBE_INTERVAL_MAX	(60 * HZ)
 
-/* How often to look whether it has been, when it is to be closed */
+/* How often to check for the end of an attempt before closing the device */
 #define CLOSE_INTERVAL		DIV_ROUND_UP(HZ, 50)
 
 struct ramzswap_chunk {
-	u32 *block;		/* BLOCKS_PER_CHUNK of them, or NULL: none */
-	unsigned int nr;	/* how many are not 0 */
+	u64 *place;		/* PLACES_PER_CHUNK of them; NULL if all are 0 */
+	unsigned int nr;	/* places that are not 0, or are promised */
 };
 
-/* The I/O of some of a folio's pages, in adjacent sectors */
+/* I/O of some pages of a folio, in adjacent sectors */
 struct piece {
 	struct bio bio;
 	struct bio_vec bvec;
+};
+
+/**
+ * struct packed_read - a read of a page in a packed block
+ * @next: another read of the same block
+ * @b: the backing device
+ * @sio: the folio
+ * @index: the page's index in the folio
+ * @place: the page's place
+ *
+ * Only the first read of a block uses the rest:
+ *
+ * @node: entry in @b->reading
+ * @page: memory for the block
+ * @bio: reads the block
+ * @bvec: for @bio
+ * @work: decompresses the pages when @bio has ended
+ */
+struct packed_read {
+	struct packed_read *next;
+	struct ramzswap_backing *b;
+	struct swap_iocb *sio;
+	unsigned int index;
+	u64 place;
+
+	struct hlist_node node;
+	struct page *page;
+	struct bio bio;
+	struct bio_vec bvec;
+	struct work_struct work;
+};
+
+/**
+ * struct pack_buffer - blocks that are packed, and written together
+ * @list: entry in the list of free buffers
+ * @b: the backing device
+ * @index: number of the buffer
+ * @use: how often it was used; part of pending places
+ * @si: the swap area, with a reference, while the buffer is in use
+ * @block: memory of the blocks
+ * @room: size of the largest object that still fits, for each block
+ * @whole: for each block, the slot if it holds a whole page, or 0
+ * @nr: for each block, the number of the block on the device, or 0
+ * @generation: for each block; the checksum if it holds a whole page
+ * @status: for each block, the result of the write
+ * @pending: bios in flight, and one for the submitter
+ * @bio: one for each run of adjacent blocks
+ * @bvec: for the blocks
+ * @work: runs when all bios have ended
+ * @cleaning: it holds pages of blocks that are being cleaned; @b->moved has their
+ *	old places
+ */
+struct pack_buffer {
+	struct list_head list;
+	struct ramzswap_backing *b;
+	unsigned int index;
+	u32 use;
+	struct swap_info_struct *si;
+	void *block[BUFFER_BLOCKS];
+	unsigned int room[BUFFER_BLOCKS];
+	u32 whole[BUFFER_BLOCKS];
+	u32 nr[BUFFER_BLOCKS];
+	u32 generation[BUFFER_BLOCKS];
+	blk_status_t status[BUFFER_BLOCKS];
+	atomic_t pending;
+	struct bio bio[BUFFER_BLOCKS];
+	struct bio_vec bvec[BUFFER_BLOCKS];
+	struct work_struct work;
+	bool cleaning;
+};
+
+/* The old places of the pages in a buffer that cleaning moves */
+struct moved_places {
+	u64 place[BUFFER_BLOCKS][RAMZSWAP_BLOCK_OBJECTS];
 };
 
 /* Adjacent blocks that are adjacent on the disk as well */
@@ -117,46 +252,67 @@ struct ramzswap_extent {
 
 /**
  * struct ramzswap_backing - a backing device
- * @rz: whose it is
+ * @rz: its ramzswap device
  * @file: holds it open exclusively
- * @closed: whether nobody else can write to it
- * @sis: the swap file, NULL for a block device.  It is in nobody's list; it is
- *	what file systems know
- * @extents: where the blocks are, in the order of the blocks
- * @nr_extents: their number
- * @bdev: where the I/O goes
- * @nr_blocks: its size, with block 0
- * @pool: where chunks' memory is from
+ * @closed: nobody else can write to it
+ * @sis: the swap file as file systems know it, on no list of the swap core; NULL for
+ *	a block device
+ * @extents: sectors of the blocks, in the order of the blocks
+ * @nr_extents: number of extents
+ * @bdev: the block device for the I/O
+ * @nr_blocks: size in blocks, including block 0
+ * @nonce: random number in checksums; they do not match data from before attaching
+ * @pool: memory for chunks, states of blocks, and blocks that are read
  * @chunks: the table, by slot
- * @nr_chunks: its size
- * @pieces: struct piece for folios in pieces
- * @wq: for the next two.  It is the device's own, as they wait for its I/O, and
- *	reclaim waits for them
- * @retry_work: writes again what could not be written
- * @probe_work: writes to a stopped device whether it works again
+ * @nr_chunks: size of the table
+ * @pieces: pool of struct piece
+ * @reads: pool of struct packed_read
+ * @read_pages: pool of memory for the blocks that these read
+ * @end_wq: for work that runs when I/O has ended, and does not wait for I/O
+ * @wq: for work that waits for the device's I/O.  Each device has its own, because
+ *	reclaim waits for this work
+ * @retry_work: retries failed writes
+ * @probe_work: writes to a stopped device to find out whether it works again
  * @close_work: closes the device when @probe_work has returned
- * @lock: guards all below but the last four, and @chunks' contents; a leaf,
- *	also taken in interrupts
- * @used: a bit for each block
- * @group_used: how many are set in each group
- * @free_groups: a bit for each group that has a free block
- * @next: where to look for a free block
- * @nr_used: blocks that have a page, or were promised to one
- * @nr_held: blocks that have no page and are being written to all the same
- * @nr_bad: blocks that were retired; they are set in @used, as are those above
- * @take_back: the slot where ramzswap_backing_take_back() goes on
- * @nr_chunks_used: chunks that have a block
- * @to_retry: what is for @retry_work
+ * @buffers: memory for pages that are being packed
+ * @nr_buffers: number of buffers
+ * @flush_work: writes a buffer that is not full
+ * @buffer_wait: tasks that wait for a buffer
+ * @no_buffer: a task has waited in vain, and no buffer has become free since
+ * @discard: discard free blocks
+ * @discard_work: discards free blocks
+ * @clean_work: cleans blocks
+ * @moved: the old places of the pages that @clean_work moves
+ * @clean_from: the block where @clean_work continues; only it uses this
+ * @clean_after: no cleaning before this time, in jiffies
+ * @cleaning: a buffer that @clean_work has filled is being written
+ * @pack_lock: guards the next three, and the contents of @open
+ * @open: the buffer that is being filled, or NULL
+ * @free: unused buffers
+ * @nr_free_buffers: their number
+ * @read_lock: guards @reading; also taken in interrupts
+ * @reading: packed blocks that are being read; cleaning moves no page of these
+ * @lock: guards the following fields up to @probe_interval, and the contents of
+ *	@chunks; a leaf, also taken in interrupts
+ * @blocks: which blocks are free
+ * @promised: free blocks that are promised to somebody
+ * @generation: generation of the packed block that was written last
+ * @take_back: the slot where ramzswap_backing_take_back() continues
+ * @nr_chunks_used: chunks that have a place
+ * @to_retry: bios for @retry_work
  * @failures: failed writes since the last good one; set to 0 without @lock
- * @failing_since: when the first of them failed, in jiffies
- * @stopped: nothing is written but by @probe_work
- * @nr_stops: how often that was so
- * @resumed: when it last was so no more, in jiffies
- * @probe_interval: when to try next, in jiffies
- * @reads: pages read
+ * @failing_since: when the first of these failed, in jiffies
+ * @stopped: only @probe_work may write
+ * @nr_stops: number of times that the device was stopped
+ * @resumed: when the device last resumed, in jiffies
+ * @probe_interval: time until the next attempt to resume, in jiffies
  * @in_flight: writes that were submitted and have not ended
+ * @pages_read: pages read
+ * @read_ios: I/O requests to read them
  * @writes: pages written
- * @write_ios: I/O requests for that
+ * @moves: pages moved by cleaning
+ * @blocks_written: blocks written
+ * @write_ios: I/O requests to write them
  */
 struct ramzswap_backing {
 	struct ramzswap *rz;
@@ -170,20 +326,40 @@ struct ramzswap_backing {
 	mempool_t *pool;
 	struct ramzswap_chunk *chunks;
 	unsigned long nr_chunks;
+	u32 nonce;
 	mempool_t *pieces;
+	mempool_t *reads;
+	mempool_t *read_pages;
+	struct workqueue_struct *end_wq;
 	struct workqueue_struct *wq;
 	struct work_struct retry_work;
 	struct delayed_work probe_work;
 	struct delayed_work close_work;
+	struct pack_buffer *buffers;
+	unsigned int nr_buffers;
+	struct delayed_work flush_work;
+	wait_queue_head_t buffer_wait;
+	bool no_buffer;
+	bool discard;
+	struct delayed_work discard_work;
+	struct work_struct clean_work;
+	struct moved_places *moved;
+	unsigned long clean_from;
+	unsigned long clean_after;
+	bool cleaning;
+
+	spinlock_t pack_lock;	/* the next three, and the contents of @open */
+	struct pack_buffer *open;
+	struct list_head free;
+	unsigned int nr_free_buffers;
+
+	spinlock_t read_lock;	/* reading */
+	struct hlist_head reading[READ_HASH];
 
 	spinlock_t lock;	/* see above */
-	unsigned long *used;
-	unsigned short *group_used;
-	unsigned long *free_groups;
-	unsigned long next;
-	unsigned long nr_used;
-	unsigned long nr_held;
-	unsigned long nr_bad;
+	struct ramzswap_blocks blocks;
+	unsigned long promised;
+	u32 generation;
 	unsigned long take_back;
 	unsigned long nr_chunks_used;
 	struct bio_list to_retry;
@@ -195,186 +371,176 @@ struct ramzswap_backing {
 	unsigned int probe_interval;
 
 	atomic_t in_flight;
-	atomic_long_t reads;
+	atomic_long_t pages_read;
+	atomic_long_t read_ios;
 	atomic_long_t writes;
+	atomic_long_t moves;
+	atomic_long_t blocks_written;
 	atomic_long_t write_ios;
 };
 
 /* === Blocks ============================================================== */
 
-static unsigned long group_size(struct ramzswap_backing *b, unsigned long group)
-{
-	return min(BLOCKS_PER_GROUP, b->nr_blocks - group * BLOCKS_PER_GROUP);
-}
-
-static void set_block(struct ramzswap_backing *b, unsigned long block)
-{
-	unsigned long group = block / BLOCKS_PER_GROUP;
-
-	__set_bit(block, b->used);
-	if (++b->group_used[group] == group_size(b, group))
-		__clear_bit(group, b->free_groups);
-}
-
-static void clear_block(struct ramzswap_backing *b, unsigned long block)
-{
-	unsigned long group = block / BLOCKS_PER_GROUP;
-
-	__clear_bit(block, b->used);
-	b->group_used[group]--;
-	__set_bit(group, b->free_groups);
-}
-
-static unsigned long nr_groups(struct ramzswap_backing *b)
-{
-	return DIV_ROUND_UP(b->nr_blocks, BLOCKS_PER_GROUP);
-}
-
 static unsigned long nr_free(struct ramzswap_backing *b)
 {
-	return b->nr_blocks - 1 - b->nr_used - b->nr_held - b->nr_bad;
+	unsigned long nr = ramzswap_blocks_nr_free(&b->blocks);
+
+	/* Without the lock, these two may not match. */
+	return nr - min(nr, READ_ONCE(b->promised));
 }
 
-/*
- * Looks at the bitmap of all groups, 128 KiB for 16 TiB, and at the bits of two
- * groups at most.
- * Return: the first free block from @from to the end, or nr_blocks.
- */
-static unsigned long find_free(struct ramzswap_backing *b, unsigned long from)
+/* The same, without the reserve for cleaning */
+static unsigned long nr_available(struct ramzswap_backing *b)
 {
-	unsigned long group = from / BLOCKS_PER_GROUP;
+	unsigned long nr = nr_free(b);
 
-	while (from < b->nr_blocks) {
-		unsigned long end, block;
-
-		group = find_next_bit(b->free_groups, nr_groups(b), group);
-		if (group == nr_groups(b))
-			break;
-		from = max(from, group * BLOCKS_PER_GROUP);
-		end = group * BLOCKS_PER_GROUP + group_size(b, group);
-		block = find_next_zero_bit(b->used, end, from);
-		if (block < end)
-			return block;
-		from = end;
-		group++;
-	}
-	return b->nr_blocks;
+	return nr - min(nr, ramzswap_blocks_reserve(&b->blocks));
 }
 
-/*
- * Find up to @want adjacent free blocks, from @from on around the device: so
- * many if the first @tries runs have them, otherwise the longest of these.
- * Return: the first; @got says how many.  There are free blocks.
- */
-static unsigned long find_run(struct ramzswap_backing *b, unsigned long from,
-			      unsigned int want, unsigned int tries,
-			      unsigned int *got)
+/* Call this with the lock when blocks were taken or pages are no longer wanted. */
+static void clean_if_scarce(struct ramzswap_backing *b)
 {
-	unsigned long best = 0;
-	unsigned int best_len = 0;
-	bool around = false;
+	if (unlikely(ramzswap_blocks_to_clean(&b->blocks)) &&
+	    !READ_ONCE(b->cleaning) && !b->stopped)
+		queue_work(b->wq, &b->clean_work);
+}
 
-	lockdep_assert_held(&b->lock);
+/* Give the blocks a spare page for states, if there is memory. */
+static void fill_spare(struct ramzswap_backing *b)
+{
+	struct page *page;
 
-	while (tries && best_len < want) {
-		unsigned long start = find_free(b, from), end;
-
-		if (start == b->nr_blocks) {
-			if (around)
-				break;
-			around = true;
-			from = 1;
-			continue;
+	if (likely(!ramzswap_blocks_needs_spare(&b->blocks)))
+		return;
+	page = mempool_alloc(b->pool, GFP_ATOMIC | __GFP_NOWARN);
+	if (!page)
+		return;
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (ramzswap_blocks_needs_spare(&b->blocks)) {
+			b->blocks.spare = page_address(page);
+			page = NULL;
 		}
-		tries--;
-		end = find_next_bit(b->used, min(b->nr_blocks, start + want), start);
-		if (end - start > best_len) {
-			best = start;
-			best_len = end - start;
-		}
-		from = end;
 	}
-	*got = best_len;
-	return best;
+	if (page)
+		mempool_free(page, b->pool);
+}
+
+/* Free the states of groups in which all blocks are free. */
+static void free_unused(struct ramzswap_backing *b)
+{
+	if (unlikely(READ_ONCE(b->blocks.unused)) && READ_ONCE(b->discard))
+		queue_delayed_work(system_dfl_wq, &b->discard_work, DISCARD_DELAY);
+	while (unlikely(READ_ONCE(b->blocks.unused))) {
+		void *states;
+
+		scoped_guard(spinlock_irqsave, &b->lock)
+			states = ramzswap_blocks_take_unused(&b->blocks);
+		if (states)
+			mempool_free(virt_to_page(states), b->pool);
+	}
 }
 
 /*
- * Take the first free block from @from on, which is to be no page's.
+ * Hold the first free block from @from on, without giving it to a page.
+ *
  * Return: the block, or 0 if there is none.
  */
 static unsigned long hold_block(struct ramzswap_backing *b, unsigned long from)
 {
-	unsigned long block = 0;
 	unsigned int got;
 
 	lockdep_assert_held(&b->lock);
 
-	if (nr_free(b)) {
-		block = find_run(b, from, 1, 1, &got);
-		set_block(b, block);
-		b->nr_held++;
-	}
-	return block;
+	return nr_free(b) ? ramzswap_blocks_hold(&b->blocks, from, 1, 1, &got) : 0;
 }
 
-/* The same, far from where blocks are handed out now */
+/* The same, but far from where blocks are handed out now */
 static unsigned long hold_block_elsewhere(struct ramzswap_backing *b)
 {
 	unsigned long from;
 
+	fill_spare(b);
 	guard(spinlock_irqsave)(&b->lock);
-	from = b->next + b->nr_blocks / 2;
+	from = b->blocks.next + b->nr_blocks / 2;
 	if (from >= b->nr_blocks)
 		from -= b->nr_blocks;
 	return hold_block(b, max(from, 1));
 }
 
-/* The opposite; @bad: it is not to be used any more. */
+/* Release a held block, or retire it if it is @bad. */
 static void let_block_go(struct ramzswap_backing *b, unsigned long block, bool bad)
 {
-	guard(spinlock_irqsave)(&b->lock);
-	b->nr_held--;
-	if (bad)
-		b->nr_bad++;
-	else
-		clear_block(b, block);
+	scoped_guard(spinlock_irqsave, &b->lock)
+		ramzswap_blocks_let_go(&b->blocks, block, bad);
+	free_unused(b);
 }
 
 /* === The table =========================================================== */
 
 static struct ramzswap_chunk *slot_chunk(struct ramzswap_backing *b, unsigned long slot)
 {
-	return &b->chunks[slot / BLOCKS_PER_CHUNK];
+	return &b->chunks[slot / PLACES_PER_CHUNK];
 }
 
-/* Take a slot's block from it; the block stays used. */
-static unsigned long unmap_slot(struct ramzswap_backing *b, unsigned long slot,
-				u32 **unused)
+/* The caller has the lock, and the chunk is there. */
+static u64 *slot_place(struct ramzswap_backing *b, unsigned long slot)
+{
+	return &slot_chunk(b, slot)->place[slot % PLACES_PER_CHUNK];
+}
+
+/* Unset the place of a slot: its page there is no longer wanted. */
+static void unmap_slot(struct ramzswap_backing *b, unsigned long slot, u64 **unused)
 {
 	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
-	unsigned long block;
+	u64 place;
 
 	lockdep_assert_held(&b->lock);
 
-	if (!chunk->block)
-		return 0;
-	block = chunk->block[slot % BLOCKS_PER_CHUNK];
-	if (!block)
-		return 0;
-	chunk->block[slot % BLOCKS_PER_CHUNK] = 0;
-	b->nr_used--;
+	if (!chunk->place)
+		return;
+	place = *slot_place(b, slot);
+	if (!place)
+		return;
+	*slot_place(b, slot) = 0;
+	if (ramzswap_place_kind(place) != RAMZSWAP_PLACE_PENDING)
+		ramzswap_blocks_put(&b->blocks, place);
 	if (!--chunk->nr) {
-		*unused = chunk->block;
-		WRITE_ONCE(chunk->block, NULL);
+		*unused = chunk->place;
+		WRITE_ONCE(chunk->place, NULL);
 		b->nr_chunks_used--;
 	}
-	return block;
 }
 
-static void free_chunk(struct ramzswap_backing *b, u32 *block)
+static void free_chunk(struct ramzswap_backing *b, u64 *place)
 {
-	if (block)
-		mempool_free(virt_to_page(block), b->pool);
+	if (place)
+		mempool_free(virt_to_page(place), b->pool);
+}
+
+/* May use reserves, as for a swap table: one page serves many writes. */
+static u64 *alloc_chunk(struct ramzswap_backing *b)
+{
+	struct page *page = mempool_alloc(b->pool, GFP_ATOMIC | __GFP_NOWARN);
+
+	if (!page)
+		return NULL;
+	clear_page(page_address(page));
+	return page_address(page);
+}
+
+/* With the lock: is there a chunk for the slot?  If not, @spare becomes it. */
+static bool have_chunk(struct ramzswap_backing *b, unsigned long slot, u64 **spare)
+{
+	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
+
+	lockdep_assert_held(&b->lock);
+
+	if (!chunk->place && *spare) {
+		WRITE_ONCE(chunk->place, *spare);
+		b->nr_chunks_used++;
+		*spare = NULL;
+	}
+	return chunk->place;
 }
 
 /**
@@ -389,123 +555,147 @@ static void free_chunk(struct ramzswap_backing *b, u32 *block)
 void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr)
 {
-	u32 *unused = NULL;
+	u64 *unused = NULL;
 	unsigned long flags;
 
-	/* A cluster is in one chunk.  What is there of the slots is of the caller. */
-	if (!READ_ONCE(slot_chunk(b, slot)->block))
+	/* A cluster is in one chunk, and the caller owns the slots' places. */
+	if (!READ_ONCE(slot_chunk(b, slot)->place))
 		return;
 
 	spin_lock_irqsave(&b->lock, flags);
-	while (nr--) {
-		unsigned long block = unmap_slot(b, slot++, &unused);
-
-		if (block)
-			clear_block(b, block);
-	}
+	while (nr--)
+		unmap_slot(b, slot++, &unused);
+	clean_if_scarce(b);
 	spin_unlock_irqrestore(&b->lock, flags);
 	free_chunk(b, unused);
+	free_unused(b);
 }
 
+static u64 get_place(struct ramzswap_backing *b, unsigned long slot)
+{
+	guard(spinlock_irqsave)(&b->lock);
+	return slot_chunk(b, slot)->place ? *slot_place(b, slot) : 0;
+}
+
+/* Return: the slot's block, or 0 if it has none. */
 static unsigned long slot_block(struct ramzswap_backing *b, unsigned long slot)
 {
-	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
+	u64 place = get_place(b, slot);
 
-	guard(spinlock_irqsave)(&b->lock);
-	return chunk->block ? chunk->block[slot % BLOCKS_PER_CHUNK] : 0;
+	return ramzswap_place_kind(place) == RAMZSWAP_PLACE_PENDING ?
+	       0 : ramzswap_place_block(place);
 }
 
 /*
- * Give a slot, which has a block, another that was held, and hold its own.
- * Return: that.
+ * Exchange the block of a slot with a whole page for @block, which is held.
+ *
+ * Return: the old block, which is held now.
  */
 static unsigned long swap_block(struct ramzswap_backing *b, unsigned long slot,
 				unsigned long block)
 {
-	u32 *there = &slot_chunk(b, slot)->block[slot % BLOCKS_PER_CHUNK];
-	unsigned long old;
+	u64 *there = slot_place(b, slot), old, new;
 
 	guard(spinlock_irqsave)(&b->lock);
 	old = *there;
-	*there = block;
-	return old;
+	new = ramzswap_place_whole(block, ramzswap_place_checksum(old));
+	ramzswap_blocks_get(&b->blocks, new);
+	ramzswap_blocks_let_go(&b->blocks, block, false);
+	*there = new;
+	ramzswap_blocks_hold_used(&b->blocks, ramzswap_place_block(old));
+	ramzswap_blocks_put(&b->blocks, old);
+	return ramzswap_place_block(old);
 }
 
 /**
  * ramzswap_backing_prepare() - choose blocks for a folio
  * @b: the backing device
- * @folio: the folio, locked and in the swap cache; its slots have no blocks
+ * @folio: the folio, locked and in the swap cache
  *
- * The blocks are adjacent if that is possible.
+ * The blocks are adjacent if possible.  Objects of these slots that are being written
+ * are out of date from now on.
  *
  * Context: Does not wait for memory.
- * Return: 0; -ENOSPC if there are not enough free blocks, or the device does
- * not work; -ENOMEM if there is no memory to note them.
+ * Return: 0; -ENOSPC if there are not enough free blocks or the device has stopped;
+ * -ENOMEM without memory for the table.
  */
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 {
-	unsigned long slot = swp_offset(folio->swap);
+	unsigned long slot = swp_offset(folio->swap), next = slot;
 	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
-	unsigned int left = folio_nr_pages(folio), tries = RUNS_TO_TRY;
-	struct page *page = NULL;
+	unsigned int nr = folio_nr_pages(folio), left = nr, tries = RUNS_TO_TRY;
+	u64 *spare = NULL, *unused = NULL;
 	unsigned long flags;
 	int ret = 0;
 
-	VM_WARN_ON_ONCE(slot_chunk(b, slot + left - 1) != chunk);
+	VM_WARN_ON_ONCE(slot_chunk(b, slot + nr - 1) != chunk);
 
-	if (!READ_ONCE(chunk->block)) {
-		/* As for a swap table: a page makes room for many. */
-		page = mempool_alloc(b->pool, GFP_ATOMIC | __GFP_NOWARN);
-		if (page)
-			clear_page(page_address(page));
-	}
+	ramzswap_backing_free(b, slot, nr);
+	if (!READ_ONCE(chunk->place))
+		spare = alloc_chunk(b);
+	fill_spare(b);
 
 	spin_lock_irqsave(&b->lock, flags);
-	if (b->stopped || nr_free(b) < left) {
+	if (b->stopped || nr_available(b) < nr) {
 		ret = -ENOSPC;
 		goto out;
 	}
-	if (!chunk->block) {
-		if (!page) {
-			ret = -ENOMEM;
-			goto out;
-		}
-		WRITE_ONCE(chunk->block, page_address(page));
-		b->nr_chunks_used++;
-		page = NULL;
+	if (!have_chunk(b, slot, &spare)) {
+		ret = -ENOMEM;
+		goto out;
 	}
-	/* Nobody else gets these, and the chunk stays, while the lock is not held. */
-	b->nr_used += left;
+	/* This reserves the blocks and the chunk while the lock is dropped. */
+	b->promised += left;
 	chunk->nr += left;
 	while (left) {
 		unsigned long block;
 		unsigned int got;
 
-		block = find_run(b, b->next, left, tries, &got);
-		b->next = block + got;
-		left -= got;
-		while (got--) {
-			set_block(b, block);
-			chunk->block[slot++ % BLOCKS_PER_CHUNK] = block++;
+		block = ramzswap_blocks_hold(&b->blocks, b->blocks.next, left, tries, &got);
+		if (!got) {
+			ret = -ENOMEM;
+			break;
 		}
-		/* They are not all adjacent anyway: take what comes. */
+		b->blocks.next = block + got;
+		left -= got;
+		b->promised -= got;
+		for (; got--; block++) {
+			u64 place = ramzswap_place_whole(block, 0);
+
+			ramzswap_blocks_get(&b->blocks, place);
+			ramzswap_blocks_let_go(&b->blocks, block, false);
+			*slot_place(b, next++) = place;
+		}
+		/* They are not all adjacent anyway, so take any. */
 		tries = 1;
 		if (left) {
 			spin_unlock_irqrestore(&b->lock, flags);
+			fill_spare(b);
 			spin_lock_irqsave(&b->lock, flags);
+		}
+	}
+	if (left) {
+		/* The last of them keeps the chunk for ramzswap_backing_free(). */
+		b->promised -= left;
+		chunk->nr -= left;
+		if (!chunk->nr) {
+			unused = chunk->place;
+			WRITE_ONCE(chunk->place, NULL);
+			b->nr_chunks_used--;
 		}
 	}
 out:
 	spin_unlock_irqrestore(&b->lock, flags);
-	if (page)
-		mempool_free(page, b->pool);
+	free_chunk(b, spare);
+	free_chunk(b, unused);
+	if (ret)
+		ramzswap_backing_free(b, slot, nr);
 	return ret;
 }
 
 static bool has_free_blocks(struct ramzswap_backing *b, unsigned long nr)
 {
-	return READ_ONCE(b->nr_used) + READ_ONCE(b->nr_held) +
-	       READ_ONCE(b->nr_bad) + nr < b->nr_blocks;
+	return nr_available(b) >= nr;
 }
 
 /**
@@ -514,7 +704,7 @@ static bool has_free_blocks(struct ramzswap_backing *b, unsigned long nr)
  * @nr: how many
  *
  * Context: Any.
- * Return: whether there are, and the device works.
+ * Return: true if there are, and the device works.
  */
 bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
 {
@@ -526,7 +716,7 @@ bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
  * @b: the backing device
  *
  * Context: Any.
- * Return: whether it has, and is tried again from time to time.
+ * Return: true if it has stopped.
  */
 bool ramzswap_backing_stopped(struct ramzswap_backing *b)
 {
@@ -538,18 +728,39 @@ bool ramzswap_backing_stopped(struct ramzswap_backing *b)
  * @b: the backing device
  *
  * Context: Any.
- * Return: whether they are, so that pages in memory are not to have one.
+ * Return: true if pages in memory should give up their blocks.
  */
 bool ramzswap_backing_is_short(struct ramzswap_backing *b)
 {
 	return !has_free_blocks(b, b->nr_blocks / 2);
 }
 
-/* Return: the next slot that has a block, if @budget is not 0 in the end. */
+/**
+ * ramzswap_backing_has() - do slots have blocks that can be read?
+ * @b: the backing device
+ * @slot: the first slot
+ * @nr: number of slots, all of one swap cluster
+ *
+ * Context: Does not sleep.  The slots' folio or cluster is locked.
+ * Return: true if all have one and the device works.
+ */
+bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
+			  unsigned int nr)
+{
+	if (ramzswap_backing_stopped(b))
+		return false;
+	while (nr && slot_block(b, slot)) {
+		slot++;
+		nr--;
+	}
+	return !nr;
+}
+
+/* Return: the next slot that has a block; no such slot if @budget becomes 0. */
 static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
 			       unsigned int *budget)
 {
-	const unsigned long end = b->nr_chunks * BLOCKS_PER_CHUNK;
+	const unsigned long end = b->nr_chunks * PLACES_PER_CHUNK;
 
 	while (*budget) {
 		--*budget;
@@ -558,10 +769,23 @@ static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
 		if (slot_block(b, slot))
 			break;
 		slot++;
-		if (!READ_ONCE(slot_chunk(b, slot - 1)->block))
-			slot = round_up(slot, BLOCKS_PER_CHUNK);
+		if (!READ_ONCE(slot_chunk(b, slot - 1)->place))
+			slot = round_up(slot, PLACES_PER_CHUNK);
 	}
 	return slot;
+}
+
+/* Free the block of a page that zswap has, too. */
+static bool free_copy(struct ramzswap_backing *b, struct swap_info_struct *si,
+		      swp_entry_t entry)
+{
+	struct swap_cluster_info *ci = swap_cluster_lock(si, swp_offset(entry));
+	bool stored = !swap_cache_has_folio(entry) && zswap_has(entry);
+
+	if (stored)
+		ramzswap_backing_free(b, swp_offset(entry), 1);
+	swap_cluster_unlock(ci);
+	return stored;
 }
 
 /**
@@ -570,13 +794,13 @@ static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
  * @si: the swap area that uses it
  * @nr: how many are wanted
  *
- * A page that was read and not changed keeps its block, so that it need not be
- * written again.  When blocks are short others need them more.  The page has to
- * be written then, wherever to.
+ * A page that was read and not changed keeps its block, also while it is in zswap, so
+ * that it need not be written again.  When blocks are short, other pages need them
+ * more.
  *
  * Context: Reclaim, with a folio locked, or the device's work; the caller has a
- *	reference to @si.  Looks at a limited number of slots.
- * Return: whether as many were freed.
+ *	reference to @si.  Scans a limited number of slots.
+ * Return: true if @nr blocks were freed.
  */
 bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 				struct swap_info_struct *si, unsigned int nr)
@@ -585,8 +809,11 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 	unsigned long slot = READ_ONCE(b->take_back);
 	unsigned int got = 0;
 
-	/* Of a device that has stopped, no page could be written anew. */
-	if (READ_ONCE(b->stopped))
+	/*
+	 * Of a device that has stopped, no page could be written anew.  And a
+	 * hibernation image may refer to blocks, as in folio_free_swap().
+	 */
+	if (READ_ONCE(b->stopped) || pm_suspended_storage())
 		return false;
 	while (got < nr && budget) {
 		struct folio *folio;
@@ -597,8 +824,10 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 			break;
 		entry = swp_entry(si->type, slot++);
 		folio = swap_cache_get_folio(entry);
-		if (!folio)
+		if (!folio) {
+			got += free_copy(b, si, entry);
 			continue;
+		}
 		if (folio_trylock(folio)) {
 			unsigned int nr_pages = folio_nr_pages(folio);
 
@@ -615,10 +844,10 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 
 /* === I/O ================================================================= */
 
-static sector_t block_sector(struct ramzswap_backing *b, unsigned long block)
+/* Return: the number of the extent that a block is in. */
+static unsigned int block_extent(struct ramzswap_backing *b, unsigned long block)
 {
 	unsigned int low = 0, high = b->nr_extents;
-	const struct ramzswap_extent *e;
 
 	/* The last extent that does not begin after the block */
 	while (high - low > 1) {
@@ -629,7 +858,13 @@ static sector_t block_sector(struct ramzswap_backing *b, unsigned long block)
 		else
 			high = mid;
 	}
-	e = &b->extents[low];
+	return low;
+}
+
+static sector_t block_sector(struct ramzswap_backing *b, unsigned long block)
+{
+	const struct ramzswap_extent *e = &b->extents[block_extent(b, block)];
+
 	return e->sector + ((sector_t)(block - e->first) << PAGE_SECTORS_SHIFT);
 }
 
@@ -641,7 +876,7 @@ static struct ramzswap_backing *sio_to_backing(struct swap_iocb *sio)
 	return ((struct ramzswap *)bdev->bd_disk->private_data)->backing;
 }
 
-/* What a bio was for; its iterator has moved on. */
+/* Size of a bio that has ended: its iterator has moved on. */
 static unsigned int bio_pages(struct bio *bio)
 {
 	return bio->bi_io_vec->bv_len >> PAGE_SHIFT;
@@ -660,8 +895,8 @@ static unsigned long bio_slot(struct bio *bio)
 /* === Errors ============================================================== */
 
 /*
- * May it be the block that is bad?  MEDIUM says so.  TARGET is also what a disk
- * says that takes no writes any more, and many drivers know nothing but IOERR.
+ * Could the block be bad?  MEDIUM says so.  TARGET also comes from disks that have
+ * become read-only, and many drivers report nothing but IOERR.
  */
 static bool is_block_error(blk_status_t status)
 {
@@ -669,10 +904,10 @@ static bool is_block_error(blk_status_t status)
 	       status == BLK_STS_PROTECTION || status == BLK_STS_IOERR;
 }
 
-static void write_worked(struct ramzswap_backing *b, unsigned int nr)
+static void write_worked(struct ramzswap_backing *b, unsigned int nr_blocks)
 {
 	atomic_long_inc(&b->write_ios);
-	atomic_long_add(nr, &b->writes);
+	atomic_long_add(nr_blocks, &b->blocks_written);
 	if (unlikely(READ_ONCE(b->failures)))
 		WRITE_ONCE(b->failures, 0);
 }
@@ -693,10 +928,10 @@ static blk_status_t write_page(struct ramzswap_backing *b, struct page *page,
 	return status;
 }
 
-/* Another write has failed.  Return: whether the device was stopped for that. */
+/* Count a failed write.  Return: true if it stopped the device. */
 static bool stop_device(struct ramzswap_backing *b)
 {
-	unsigned int failures;
+	unsigned int failures, in_flight = atomic_read(&b->in_flight);
 
 	guard(spinlock_irqsave)(&b->lock);
 	/* A good write may set it to 0 meanwhile, which is as good. */
@@ -706,10 +941,10 @@ static bool stop_device(struct ramzswap_backing *b)
 		b->failing_since = jiffies;
 	if (b->stopped || failures < FAILURES_TO_STOP)
 		return false;
-	if (failures < FAILURES_AT_ONCE && atomic_read(&b->in_flight) &&
+	if (in_flight && failures < max(FAILURES_AT_ONCE, in_flight) &&
 	    time_before(jiffies, b->failing_since + FAILING_TO_STOP))
 		return false;
-	/* So soon again? */
+	/* It was stopped shortly before: wait longer. */
 	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))
 		b->probe_interval = min(2 * b->probe_interval, PROBE_INTERVAL_MAX);
 	else
@@ -727,9 +962,10 @@ static void ramzswap_probe(struct work_struct *work)
 	blk_status_t status = BLK_STS_NOSPC;
 	unsigned long block;
 
-	/* Where the next page would go: a volume may be full, and take others. */
+	/* Try the block that is next: a full thin volume still accepts others. */
+	fill_spare(b);
 	scoped_guard(spinlock_irqsave, &b->lock)
-		block = hold_block(b, b->next);
+		block = hold_block(b, b->blocks.next);
 	if (block) {
 		status = write_page(b, ZERO_PAGE(0), block);
 		let_block_go(b, block, false);
@@ -738,7 +974,7 @@ static void ramzswap_probe(struct work_struct *work)
 		if (status) {
 			/* It may be this block only. */
 			if (block)
-				b->next = block + 1;
+				b->blocks.next = block + 1;
 			b->probe_interval = min(2 * b->probe_interval,
 						PROBE_INTERVAL_MAX);
 			queue_delayed_work(b->wq, &b->probe_work, b->probe_interval);
@@ -752,21 +988,32 @@ static void ramzswap_probe(struct work_struct *work)
 	ramzswap_more_room(b->rz);
 }
 
-static void write_failed(struct ramzswap_backing *b, struct bio *bio)
+/* Count a write that is not retried. */
+static void count_failure(struct ramzswap_backing *b)
 {
-	struct swap_iocb *sio = bio->bi_private;
-
-	pr_err_ratelimited("%s: %u pages could not be written to block %lu of %pg, and stay in memory: %pe\n",
-			   b->rz->disk->disk_name, bio_pages(bio),
-			   slot_block(b, bio_slot(bio)), b->bdev,
-			   ERR_PTR(blk_status_to_errno(bio->bi_status)));
-	WRITE_ONCE(sio->failed, true);
 	if (stop_device(b))
 		pr_err("%s: %pg is stopped: nothing is written to it until it takes writes again, which is tried in %u seconds, and then less and less often\n",
 		       b->rz->disk->disk_name, b->bdev, b->probe_interval / HZ);
 }
 
-/* Return: whether a failed write is left to the worker. */
+static void say_write_failed(struct ramzswap_backing *b, unsigned int nr_pages,
+			     unsigned long block, blk_status_t status)
+{
+	pr_err_ratelimited("%s: %u pages could not be written to block %lu of %pg, and stay in memory: %pe\n",
+			   b->rz->disk->disk_name, nr_pages, block, b->bdev,
+			   ERR_PTR(blk_status_to_errno(status)));
+}
+
+static void write_failed(struct ramzswap_backing *b, struct bio *bio)
+{
+	struct swap_iocb *sio = bio->bi_private;
+
+	say_write_failed(b, bio_pages(bio), slot_block(b, bio_slot(bio)), bio->bi_status);
+	WRITE_ONCE(sio->failed, true);
+	count_failure(b);
+}
+
+/* Leave a failed write to the worker.  Return: false if that is no use. */
 static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
 {
 	if (!is_block_error(bio->bi_status))
@@ -775,15 +1022,15 @@ static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
 		if (b->stopped)
 			return false;
 		bio_list_add(&b->to_retry, bio);
-		/* Without the lock, it may be done at once, and @b closed. */
+		/* Queue it under the lock: the work may end at once, and @b be closed. */
 		queue_work(b->wq, &b->retry_work);
 	}
 	return true;
 }
 
 /*
- * Is it the block, or the device?  If the page gets through elsewhere on the
- * device, that is where it stays.
+ * Find out whether the block or the device is at fault.  If another block takes the
+ * page, the page stays there.
  */
 static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *page,
 				     unsigned long slot)
@@ -808,7 +1055,7 @@ static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *pa
 	return other_status;
 }
 
-/* Page by page, as long as they can be written. */
+/* Write page by page, until one cannot be written. */
 static blk_status_t write_again(struct ramzswap_backing *b, struct bio *bio)
 {
 	unsigned int i, nr = bio_pages(bio);
@@ -826,11 +1073,12 @@ static blk_status_t write_again(struct ramzswap_backing *b, struct bio *bio)
 		if (status)
 			return status;
 		write_worked(b, 1);
+		atomic_long_inc(&b->writes);
 	}
 	return BLK_STS_OK;
 }
 
-/* The last piece ends all.  From then on the device may be swapped off. */
+/* The last piece ends the folio.  Then the device may be swapped off. */
 static void write_put(struct ramzswap_backing *b, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
@@ -839,7 +1087,7 @@ static void write_put(struct ramzswap_backing *b, struct swap_iocb *sio)
 	if (!atomic_dec_and_test(&sio->pending))
 		return;
 	failed = READ_ONCE(sio->failed);
-	/* A folio is either on the device or in memory. */
+	/* All of a folio is on the device, or none of it. */
 	if (failed) {
 		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_WRITES,
 			       folio_nr_pages(folio));
@@ -874,6 +1122,7 @@ static void end_write(struct bio *bio)
 		write_failed(b, bio);
 	} else {
 		write_worked(b, bio_pages(bio));
+		atomic_long_add(bio_pages(bio), &b->writes);
 	}
 	free_bio(b, bio, sio);
 	write_put(b, sio);
@@ -901,45 +1150,101 @@ static void ramzswap_retry(struct work_struct *work)
 	}
 }
 
+/* Pages could not be read, or are not what was written. */
+static void read_failed(struct ramzswap_backing *b, struct swap_iocb *sio,
+			unsigned int nr, unsigned long block, blk_status_t status)
+{
+	pr_err_ratelimited("%s: %u pages could not be read from block %lu of %pg: %pe\n",
+			   b->rz->disk->disk_name, nr, block, b->bdev,
+			   ERR_PTR(blk_status_to_errno(status)));
+	ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_READS, nr);
+	WRITE_ONCE(sio->failed, true);
+}
+
+static u32 page_checksum(struct ramzswap_backing *b, struct page *page)
+{
+	void *data = kmap_local_page(page);
+	u32 checksum = crc32c(b->nonce, data, PAGE_SIZE);
+
+	kunmap_local(data);
+	return checksum;
+}
+
+/* Set the checksums of whole pages before writing them. */
+static void set_checksums(struct ramzswap_backing *b, struct folio *folio)
+{
+	unsigned long slot = swp_offset(folio->swap);
+	unsigned int i, nr = folio_nr_pages(folio);
+
+	for (i = 0; i < nr; i++) {
+		u32 checksum = page_checksum(b, folio_page(folio, i));
+
+		guard(spinlock_irqsave)(&b->lock);
+		*slot_place(b, slot + i) =
+			ramzswap_place_whole(ramzswap_place_block(*slot_place(b, slot + i)),
+					     checksum);
+	}
+}
+
+/* Return: true if the whole pages that were read are what was written. */
+static bool check_pages(struct ramzswap_backing *b, struct bio *bio, unsigned long *block)
+{
+	struct swap_iocb *sio = bio->bi_private;
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+	unsigned long slot = bio_slot(bio);
+	unsigned int i, nr = bio_pages(bio);
+	unsigned long first = slot - swp_offset(folio->swap);
+
+	for (i = 0; i < nr; i++) {
+		u64 place = get_place(b, slot + i);
+		u32 checksum = page_checksum(b, folio_page(folio, first + i));
+
+		*block = ramzswap_place_block(place);
+		if ((checksum & RAMZSWAP_CHECKSUM_MASK) != ramzswap_place_checksum(place))
+			return false;
+	}
+	return true;
+}
+
 static void end_read(struct bio *bio)
 {
 	struct swap_iocb *sio = bio->bi_private;
 	struct ramzswap_backing *b = sio_to_backing(sio);
 	unsigned int nr = bio_pages(bio);
+	unsigned long block;
 
-	if (!bio->bi_status) {
-		atomic_long_add(nr, &b->reads);
-	} else {
-		pr_err_ratelimited("%s: %u pages could not be read from block %lu of %pg: %pe\n",
-				   b->rz->disk->disk_name, nr,
-				   slot_block(b, bio_slot(bio)), b->bdev,
-				   ERR_PTR(blk_status_to_errno(bio->bi_status)));
-		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_READS, nr);
-		WRITE_ONCE(sio->failed, true);
-	}
+	atomic_long_inc(&b->read_ios);
+	if (bio->bi_status)
+		read_failed(b, sio, nr, slot_block(b, bio_slot(bio)), bio->bi_status);
+	else if (!check_pages(b, bio, &block))
+		read_failed(b, sio, nr, block, BLK_STS_PROTECTION);
+	else
+		atomic_long_add(nr, &b->pages_read);
 	free_bio(b, bio, sio);
 	read_put(b, sio);
 }
 
 /*
- * Return: how many pages from @slot on, at most @max, are in adjacent sectors; 0
- * if it has no block.  @sector is the first.
+ * Return: how many pages from @slot on, at most @max, are whole, and in adjacent
+ * sectors; 0 if it has no block of its own.  @sector is the first.
  */
 static unsigned int run_length(struct ramzswap_backing *b, unsigned long slot,
 			       unsigned int max, sector_t *sector)
 {
-	struct ramzswap_chunk *chunk = slot_chunk(b, slot);
 	unsigned long block = 0;
-	unsigned int nr, i;
+	unsigned int nr = 1, i;
 
 	scoped_guard(spinlock_irqsave, &b->lock) {
-		u32 *there = chunk->block;
+		u64 place = slot_chunk(b, slot)->place ? *slot_place(b, slot) : 0;
 
-		if (there)
-			block = there[slot % BLOCKS_PER_CHUNK];
-		for (nr = 1; block && nr < max; nr++)
-			if (there[slot % BLOCKS_PER_CHUNK + nr] != block + nr)
+		if (ramzswap_place_kind(place) == RAMZSWAP_PLACE_WHOLE)
+			block = ramzswap_place_block(place);
+		for (; block && nr < max; nr++) {
+			place = *slot_place(b, slot + nr);
+			if (ramzswap_place_kind(place) != RAMZSWAP_PLACE_WHOLE ||
+			    ramzswap_place_block(place) != block + nr)
 				break;
+		}
 	}
 	if (!block)
 		return 0;
@@ -949,6 +1254,143 @@ static unsigned int run_length(struct ramzswap_backing *b, unsigned long slot,
 		    *sector + ((sector_t)i << PAGE_SECTORS_SHIFT))
 			break;
 	return i;
+}
+
+/* Decompress a page from a block that has been read, and free the request. */
+static void end_packed_read(struct packed_read *read, const void *data,
+			    blk_status_t status)
+{
+	struct ramzswap_backing *b = read->b;
+	struct swap_iocb *sio = read->sio;
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
+	unsigned long slot = swp_offset(folio->swap) + read->index;
+	unsigned int length, codec;
+	const void *object = NULL;
+
+	if (!status && !ramzswap_block_valid(data, b->nonce, read->place))
+		status = BLK_STS_PROTECTION;
+	if (!status)
+		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
+					       slot, &length, &codec);
+	if (!status &&
+	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio,
+				     read->index * PAGE_SIZE)))
+		status = BLK_STS_PROTECTION;
+	if (status)
+		read_failed(b, sio, 1, ramzswap_place_block(read->place), status);
+	else
+		atomic_long_inc(&b->pages_read);
+	mempool_free(read, b->reads);
+	read_put(b, sio);
+}
+
+static void ramzswap_end_read(struct work_struct *work)
+{
+	struct packed_read *read = container_of(work, struct packed_read, work), *next;
+	struct ramzswap_backing *b = read->b;
+	blk_status_t status = read->bio.bi_status;
+	struct page *page = read->page;
+
+	/* Now no reader can join it. */
+	scoped_guard(spinlock_irqsave, &b->read_lock)
+		hlist_del(&read->node);
+	atomic_long_inc(&b->read_ios);
+	bio_uninit(&read->bio);
+	/*
+	 * When the last one has its page, the device may be swapped off; but
+	 * @b is not freed before this has returned.
+	 */
+	for (; read; read = next) {
+		next = read->next;
+		end_packed_read(read, page_address(page), status);
+	}
+	mempool_free(page, b->read_pages);
+}
+
+static void packed_read_endio(struct bio *bio)
+{
+	struct packed_read *read = container_of(bio, struct packed_read, bio);
+
+	queue_work(read->b->end_wq, &read->work);
+}
+
+static struct hlist_head *reading_of(struct ramzswap_backing *b, u64 place)
+{
+	return &b->reading[ramzswap_place_block(place) % READ_HASH];
+}
+
+/* Return: the first read of the block of a place, NULL if it is not being read. */
+static struct packed_read *find_read(struct ramzswap_backing *b, u64 place)
+{
+	struct packed_read *read;
+
+	lockdep_assert_held(&b->read_lock);
+
+	hlist_for_each_entry(read, reading_of(b, place), node)
+		if (ramzswap_place_block(read->place) == ramzswap_place_block(place))
+			return read;
+	return NULL;
+}
+
+/*
+ * Look up the page's place, as cleaning may have moved it.  The place stays valid
+ * while the lock is held, and then while the block is being read.
+ *
+ * Return: true if the block is being read already; @read then waits for that.
+ */
+static bool join_read(struct ramzswap_backing *b, struct packed_read *read)
+{
+	struct folio *folio = bvec_folio(&read->sio->bvecs[0]);
+	struct packed_read *other;
+
+	lockdep_assert_held(&b->read_lock);
+
+	read->place = get_place(b, swp_offset(folio->swap) + read->index);
+	other = find_read(b, read->place);
+	if (!other)
+		return false;
+	read->next = other->next;
+	other->next = read;
+	return true;
+}
+
+/* Start to read a packed page, number @index of a folio. */
+static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio,
+			unsigned int index)
+{
+	/* Both wait only for I/O; see PIECE_RESERVE. */
+	struct packed_read *read = mempool_alloc(b->reads, GFP_NOIO);
+	struct page *page;
+	bool joined;
+
+	read->next = NULL;
+	read->b = b;
+	read->sio = sio;
+	read->index = index;
+	atomic_inc(&sio->pending);
+
+	scoped_guard(spinlock_irqsave, &b->read_lock)
+		joined = join_read(b, read);
+	if (joined)
+		return;
+	page = mempool_alloc(b->read_pages, GFP_NOIO);
+	scoped_guard(spinlock_irqsave, &b->read_lock) {
+		joined = join_read(b, read);
+		if (!joined) {
+			read->page = page;
+			hlist_add_head(&read->node, reading_of(b, read->place));
+		}
+	}
+	if (joined) {
+		mempool_free(page, b->read_pages);
+		return;
+	}
+	INIT_WORK(&read->work, ramzswap_end_read);
+	bio_init(&read->bio, b->bdev, &read->bvec, 1, REQ_OP_READ);
+	read->bio.bi_iter.bi_sector = block_sector(b, ramzswap_place_block(read->place));
+	read->bio.bi_end_io = packed_read_endio;
+	__bio_add_page(&read->bio, page, PAGE_SIZE, 0);
+	submit_bio(&read->bio);
 }
 
 static void submit(struct bio *bio, struct swap_iocb *sio, sector_t sector)
@@ -965,8 +1407,8 @@ static void submit(struct bio *bio, struct swap_iocb *sio, sector_t sector)
 }
 
 /*
- * Start the I/O of a folio whose slots all have blocks.  The caller has one of
- * sio->pending, so that @sio is not ended by what is quick.
+ * Start the I/O of a folio whose slots all have blocks.  The caller holds one count
+ * of sio->pending, so that early completions do not end @sio.
  */
 static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_t opf)
 {
@@ -982,6 +1424,11 @@ static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_
 		struct piece *piece;
 
 		nr = run_length(b, slot + done, nr_pages - done, &sector);
+		if (!nr && !op_is_write(opf)) {
+			read_packed(b, sio, done);
+			nr = 1;
+			continue;
+		}
 		if (WARN_ON_ONCE(!nr)) {
 			WRITE_ONCE(sio->failed, true);
 			break;
@@ -990,7 +1437,7 @@ static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_
 			bio_init(bio, b->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
 			bio->bi_iter.bi_size = sio->len;
 		} else {
-			/* Does not fail; see PIECE_RESERVE. */
+			/* Cannot fail; see PIECE_RESERVE. */
 			piece = mempool_alloc(b->pieces, GFP_NOIO);
 			bio = &piece->bio;
 			bio_init(bio, b->bdev, &piece->bvec, 1, opf);
@@ -1007,7 +1454,7 @@ static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_
 /**
  * ramzswap_backing_write() - write a folio to the blocks that were chosen for it
  * @rz: the device
- * @sio: the folio; ended by swap_write_end() when that is done
+ * @sio: the folio; swap_write_end() ends it when the I/O has ended
  *
  * Context: Reclaim.  Does not wait for the I/O.
  */
@@ -1015,6 +1462,7 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct ramzswap_backing *b = rz->backing;
 
+	set_checksums(b, bvec_folio(&sio->bvecs[0]));
 	atomic_set(&sio->pending, 1);
 	sio->failed = false;
 	start_io(b, sio, REQ_OP_WRITE | REQ_SWAP);
@@ -1024,7 +1472,7 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 /**
  * ramzswap_backing_read() - read a folio
  * @rz: the device
- * @sio: the folio; ended by swap_read_end() when that is done
+ * @sio: the folio; swap_read_end() ends it when the I/O has ended
  *
  * Context: Does not wait for the I/O.
  * Return: false if the backing device does not have it; @sio is not ended then.
@@ -1033,20 +1481,939 @@ bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
 	unsigned long slot = swp_offset(folio->swap);
-	unsigned int nr, done, nr_pages = folio_nr_pages(folio);
 	struct ramzswap_backing *b = rz->backing;
-	sector_t sector;
+	unsigned int i;
 
-	for (done = 0; done < nr_pages; done += nr) {
-		nr = run_length(b, slot + done, nr_pages - done, &sector);
-		if (!nr)
+	for (i = 0; i < folio_nr_pages(folio); i++)
+		if (!slot_block(b, slot + i))
 			return false;
-	}
 	atomic_set(&sio->pending, 1);
 	sio->failed = false;
 	start_io(b, sio, REQ_OP_READ);
 	read_put(b, sio);
 	return true;
+}
+
+/* === Swapping off ======================================================== */
+
+/* Size in bytes of a list to sort at once */
+#define SWEEP_BYTES		SZ_8M
+/* Pages to read in a batch; two batches are in flight */
+#define SWEEP_BATCH		1024UL
+
+/* A page on the device */
+struct sweep_page {
+	u32 block;
+	u32 slot;
+};
+
+static int compare_blocks(const void *a, const void *b)
+{
+	const struct sweep_page *first = a, *second = b;
+
+	return cmp_int(first->block, second->block);
+}
+
+/*
+ * Find up to @max pages on the device, from slot *@slot on.  *@slot is then where
+ * to continue.
+ *
+ * Return: their number.
+ */
+static unsigned long find_pages(struct ramzswap_backing *b, struct sweep_page *pages,
+				unsigned long max, unsigned long *slot)
+{
+	const unsigned long end = b->nr_chunks * PLACES_PER_CHUNK;
+	unsigned long nr = 0;
+
+	while (*slot < end && nr < max) {
+		unsigned long block = slot_block(b, *slot);
+
+		if (block)
+			pages[nr++] = (struct sweep_page) {
+				.block = block,
+				.slot = *slot,
+			};
+		++*slot;
+		if (!READ_ONCE(slot_chunk(b, *slot - 1)->place))
+			*slot = round_up(*slot, PLACES_PER_CHUNK);
+		if (!(*slot % PLACES_PER_CHUNK))
+			cond_resched();
+	}
+	return nr;
+}
+
+/*
+ * Start to read pages into the swap cache.
+ * Return: the folio of the last one, with a reference; NULL if there is none.
+ */
+static struct folio *read_pages_ahead(struct swap_info_struct *si,
+				      const struct sweep_page *pages, unsigned long nr)
+{
+	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+	struct folio *folio, *last = NULL;
+	struct swap_io_ctx ctx = {};
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	for (; nr; nr--, pages++) {
+		folio = swap_cache_alloc_folio(swp_entry(si->type, pages->slot), gfp,
+					       BIT(0), NULL, get_task_policy(current),
+					       NO_INTERLEAVE_INDEX, true);
+		/* It was freed or read meanwhile, or there is no memory. */
+		if (IS_ERR_OR_NULL(folio))
+			continue;
+		swap_read_folio(&ctx, folio);
+		if (last)
+			folio_put(last);
+		last = folio;
+	}
+	blk_finish_plug(&plug);
+	swap_read_submit(&ctx);
+	return last;
+}
+
+/* Return: true if all of these pages were tried. */
+static bool sweep(struct ramzswap_backing *b, struct swap_info_struct *si,
+		  const struct sweep_page *pages, unsigned long nr)
+{
+	struct folio *folio, *last = NULL;
+	unsigned long i, batch;
+
+	for (i = 0; i < nr; i += batch) {
+		batch = min(nr - i, SWEEP_BATCH);
+		/*
+		 * If not all of the pages fit into memory, some would be dropped
+		 * before swapoff gets to them.
+		 */
+		if (signal_pending(current) || si_mem_available() < (long)(nr - i))
+			break;
+		folio = read_pages_ahead(si, pages + i, batch);
+		if (last) {
+			folio_wait_locked(last);
+			folio_put(last);
+		}
+		last = folio;
+		cond_resched();
+	}
+	if (last)
+		folio_put(last);
+	return i == nr;
+}
+
+/**
+ * ramzswap_backing_read_all() - read pages into the swap cache for swapoff
+ * @b: the backing device
+ * @si: the swap area that uses it
+ *
+ * swapoff looks for pages in the order of the processes' address spaces, where
+ * reads would be random, and would read a block for each of its pages.  This
+ * reads the pages in the order of their blocks, which is sequential I/O.  The pages
+ * take the memory that swapoff needs for them anyway.  Any that this does not read,
+ * swapoff does.
+ *
+ * Context: swapoff.  May sleep.
+ */
+void ramzswap_backing_read_all(struct ramzswap_backing *b, struct swap_info_struct *si)
+{
+	unsigned long max, nr, slot = 0;
+	struct sweep_page *pages;
+
+	max = min(READ_ONCE(b->blocks.nr_pages), SWEEP_BYTES / sizeof(*pages));
+	if (!max)
+		return;
+	pages = kvmalloc_objs(*pages, max, GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	if (!pages)
+		return;
+	do {
+		nr = find_pages(b, pages, max, &slot);
+		sort(pages, nr, sizeof(*pages), compare_blocks, NULL);
+	} while (sweep(b, si, pages, nr) && nr == max);
+	kvfree(pages);
+}
+
+/* === Packing ============================================================= */
+
+/* Return: how many pages are in a block of a buffer. */
+static unsigned int buffer_nr(const struct pack_buffer *buf, unsigned int block)
+{
+	return buf->whole[block] ? 1 : ramzswap_block_nr(buf->block[block]);
+}
+
+static unsigned int buffer_bytes(const struct pack_buffer *buf, unsigned int block)
+{
+	return buf->whole[block] ? PAGE_SIZE : ramzswap_block_bytes(buf->block[block]);
+}
+
+static u32 buffer_slot(const struct pack_buffer *buf, unsigned int block,
+		       unsigned int position)
+{
+	return buf->whole[block] ?: ramzswap_block_slot(buf->block[block], position);
+}
+
+/* Return: the place of a page that has been written. */
+static u64 buffer_place(const struct pack_buffer *buf, unsigned int block,
+			unsigned int position)
+{
+	if (buf->whole[block])
+		return ramzswap_place_whole(buf->nr[block], buf->generation[block]);
+	return ramzswap_place_packed(RAMZSWAP_PLACE_PACKED, buf->nr[block], position,
+				     ramzswap_block_units(buf->block[block], position),
+				     buf->generation[block]);
+}
+
+/* Make a block of a buffer ready for its place on the device. */
+static void seal_block(struct pack_buffer *buf, unsigned int block, u32 nr)
+{
+	struct ramzswap_backing *b = buf->b;
+
+	if (buf->whole[block])
+		buf->generation[block] = crc32c(b->nonce, buf->block[block], PAGE_SIZE);
+	else
+		ramzswap_block_seal(buf->block[block], b->nonce, nr,
+				    buf->generation[block]);
+}
+
+static u64 pending_place(const struct pack_buffer *buf, unsigned int block,
+			 unsigned int position)
+{
+	return ramzswap_place_packed(RAMZSWAP_PLACE_PENDING,
+				     buf->index * BUFFER_BLOCKS + block, position, 1,
+				     buf->use);
+}
+
+/* Replace a pending place.  Return: true if the slot still had it. */
+static bool settle_place(struct ramzswap_backing *b, unsigned long slot, u64 pending,
+			 u64 place)
+{
+	u64 *unused = NULL;
+	bool settled = false;
+
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (!slot_chunk(b, slot)->place || *slot_place(b, slot) != pending)
+			break;
+		settled = true;
+		if (place) {
+			ramzswap_blocks_get(&b->blocks, place);
+			*slot_place(b, slot) = place;
+		} else {
+			unmap_slot(b, slot, &unused);
+		}
+	}
+	free_chunk(b, unused);
+	return settled;
+}
+
+/*
+ * The write of an object has ended.  If it succeeded, and the slot's page still is
+ * only in zswap, the page is on the device from now on.  A folio in the swap cache
+ * prevents that: its owner may be about to load the page from zswap.
+ */
+static void settle_object(struct pack_buffer *buf, unsigned int block,
+			  unsigned int position)
+{
+	struct ramzswap_backing *b = buf->b;
+	u32 slot = buffer_slot(buf, block, position);
+	u64 pending = pending_place(buf, block, position), place = 0;
+	swp_entry_t entry = swp_entry(buf->si->type, slot);
+	struct swap_cluster_info *ci;
+
+	ci = swap_cluster_lock(buf->si, slot);
+	/* A slot with an entry in zswap is in use. */
+	if (get_place(b, slot) == pending && buf->nr[block] && !buf->status[block] &&
+	    !swp_tb_is_folio(__swap_table_get(ci, swp_cluster_offset(entry))) &&
+	    zswap_has(entry))
+		place = buffer_place(buf, block, position);
+	if (settle_place(b, slot, pending, place) && place) {
+		atomic_long_inc(&b->writes);
+		zswap_written(entry);
+	}
+	swap_cluster_unlock(ci);
+}
+
+/*
+ * The write of a page that cleaning moves has ended.  Set its new place, if it still
+ * has the old one, and nobody is reading that.
+ */
+static void settle_moved(struct pack_buffer *buf, unsigned int block,
+			 unsigned int position)
+{
+	struct ramzswap_backing *b = buf->b;
+	u64 old = b->moved->place[block][position], place;
+	u32 slot = ramzswap_block_slot(buf->block[block], position);
+
+	if (!buf->nr[block] || buf->status[block])
+		return;
+	place = ramzswap_block_place(buf->block[block], position);
+	guard(spinlock_irqsave)(&b->read_lock);
+	if (find_read(b, old))
+		return;
+	guard(spinlock)(&b->lock);
+	if (!slot_chunk(b, slot)->place || *slot_place(b, slot) != old)
+		return;
+	ramzswap_blocks_get(&b->blocks, place);
+	*slot_place(b, slot) = place;
+	ramzswap_blocks_put(&b->blocks, old);
+	atomic_long_inc(&b->moves);
+}
+
+/* Find out whether the block or the device is at fault, like write_page_again(). */
+static void write_block_again(struct pack_buffer *buf, unsigned int i)
+{
+	struct ramzswap_backing *b = buf->b;
+	struct page *page = virt_to_page(buf->block[i]);
+	blk_status_t status, other_status;
+	unsigned long block;
+
+	status = write_page(b, page, buf->nr[i]);
+	buf->status[i] = status;
+	if (!is_block_error(status))
+		return;
+	block = hold_block_elsewhere(b);
+	if (!block)
+		return;
+	seal_block(buf, i, block);
+	other_status = write_page(b, page, block);
+	buf->status[i] = other_status;
+	if (!other_status || status == BLK_STS_MEDIUM) {
+		pr_warn_ratelimited("%s: block %u of %pg is bad, and not used any more\n",
+				    b->rz->disk->disk_name, buf->nr[i], b->bdev);
+		let_block_go(b, buf->nr[i], true);
+		buf->nr[i] = block;
+	} else {
+		let_block_go(b, block, false);
+	}
+}
+
+static bool may_write_again(struct pack_buffer *buf, unsigned int i)
+{
+	return buf->nr[i] && is_block_error(buf->status[i]) &&
+	       !READ_ONCE(buf->b->stopped);
+}
+
+static void free_buffer(struct pack_buffer *buf)
+{
+	struct ramzswap_backing *b = buf->b;
+	struct swap_info_struct *si = buf->si;
+
+	buf->si = NULL;
+	scoped_guard(spinlock, &b->pack_lock) {
+		list_add_tail(&buf->list, &b->free);
+		b->nr_free_buffers++;
+	}
+	WRITE_ONCE(b->no_buffer, false);
+	wake_up(&b->buffer_wait);
+	/* Now the device may be swapped off. */
+	if (si)
+		put_swap_device(si);
+}
+
+/* The write of moved pages has ended: continue cleaning if that is useful. */
+static void end_cleaning(struct pack_buffer *buf, bool failed)
+{
+	struct ramzswap_backing *b = buf->b;
+
+	buf->cleaning = false;
+	free_unused(b);
+	if (failed)
+		WRITE_ONCE(b->clean_after, jiffies + CLEAN_PAUSE);
+	WRITE_ONCE(b->cleaning, false);
+	scoped_guard(spinlock_irqsave, &b->lock)
+		clean_if_scarce(b);
+	if (!failed)
+		ramzswap_more_room(b->rz);
+}
+
+static void ramzswap_end_buffer(struct work_struct *work)
+{
+	struct pack_buffer *buf = container_of(work, struct pack_buffer, work);
+	struct ramzswap_backing *b = buf->b;
+	bool failed = false, missing = false, cleaning = buf->cleaning;
+	unsigned int i, position;
+	long bytes = 0;
+
+	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		unsigned int nr = buffer_nr(buf, i);
+
+		if (!nr)
+			continue;
+		if (may_write_again(buf, i)) {
+			write_block_again(buf, i);
+			if (!buf->status[i])
+				write_worked(b, 1);
+		}
+		if (buf->nr[i] && buf->status[i]) {
+			say_write_failed(b, nr, buf->nr[i], buf->status[i]);
+			if (!cleaning)
+				ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_WRITES, nr);
+			failed = true;
+		}
+		for (position = 0; position < nr; position++) {
+			if (cleaning)
+				settle_moved(buf, i, position);
+			else
+				settle_object(buf, i, position);
+		}
+		if (buf->nr[i])
+			let_block_go(b, buf->nr[i], false);
+		else
+			missing = true;
+		bytes += buffer_bytes(buf, i);
+	}
+	/* Count one failure, as the blocks were mostly one request. */
+	if (failed)
+		count_failure(b);
+	if (cleaning)
+		end_cleaning(buf, failed || missing);
+	else
+		atomic_long_sub(bytes, &b->rz->share.leaving);
+	free_buffer(buf);
+}
+
+static void end_bios(struct pack_buffer *buf)
+{
+	struct ramzswap_backing *b = buf->b;
+	unsigned int i;
+
+	if (!atomic_dec_and_test(&buf->pending))
+		return;
+	/* Work that waits for I/O must not delay work that does not. */
+	for (i = 0; i < BUFFER_BLOCKS; i++)
+		if (may_write_again(buf, i)) {
+			queue_work(b->wq, &buf->work);
+			return;
+		}
+	queue_work(b->end_wq, &buf->work);
+}
+
+static void pack_endio(struct bio *bio)
+{
+	struct pack_buffer *buf = bio->bi_private;
+	struct ramzswap_backing *b = buf->b;
+	unsigned int i, first = bio - buf->bio, nr = bio->bi_vcnt;
+
+	atomic_dec(&b->in_flight);
+	if (!bio->bi_status)
+		write_worked(b, nr);
+	for (i = first; nr; i++) {
+		if (!buf->nr[i])
+			continue;
+		buf->status[i] = bio->bi_status;
+		nr--;
+	}
+	bio_uninit(bio);
+	end_bios(buf);
+}
+
+/* With pack_lock: take a free buffer, and empty it. */
+static struct pack_buffer *take_buffer(struct ramzswap_backing *b)
+{
+	struct pack_buffer *buf = list_first_entry(&b->free, struct pack_buffer, list);
+	unsigned int i;
+
+	lockdep_assert_held(&b->pack_lock);
+
+	list_del(&buf->list);
+	b->nr_free_buffers--;
+	buf->use++;
+	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		ramzswap_block_init(buf->block[i]);
+		buf->room[i] = ramzswap_block_room(buf->block[i]);
+		buf->whole[i] = 0;
+	}
+	return buf;
+}
+
+/* Choose blocks on the device for those of a buffer. */
+static void place_buffer(struct pack_buffer *buf)
+{
+	struct ramzswap_backing *b = buf->b;
+	unsigned int i, left = 0, got = 0, tries = RUNS_TO_TRY;
+	unsigned long block = 0, available;
+
+	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		buf->nr[i] = 0;
+		buf->status[i] = BLK_STS_OK;
+		left += !!buffer_nr(buf, i);
+	}
+	fill_spare(b);
+	guard(spinlock_irqsave)(&b->lock);
+	if (b->stopped)
+		return;
+	clean_if_scarce(b);
+	available = buf->cleaning ? nr_free(b) : nr_available(b);
+	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		if (!buffer_nr(buf, i))
+			continue;
+		if (!got) {
+			unsigned int want = min_t(unsigned long, left, available);
+
+			if (want)
+				block = ramzswap_blocks_hold(&b->blocks, b->blocks.next,
+							     want, tries, &got);
+			/* Pages in the other blocks stay in memory. */
+			if (!got)
+				return;
+			b->blocks.next = block + got;
+			available -= got;
+			tries = 1;
+		}
+		buf->nr[i] = block++;
+		buf->generation[i] = ++b->generation;
+		got--;
+		left--;
+	}
+}
+
+static void submit_buffer(struct pack_buffer *buf)
+{
+	struct ramzswap_backing *b = buf->b;
+	struct bio *bio = NULL;
+	unsigned int i;
+	struct blk_plug plug;
+
+	place_buffer(buf);
+	atomic_set(&buf->pending, 1);
+	blk_start_plug(&plug);
+	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		sector_t sector;
+
+		if (!buf->nr[i])
+			continue;
+		seal_block(buf, i, buf->nr[i]);
+		sector = block_sector(b, buf->nr[i]);
+		if (bio && bio_end_sector(bio) != sector) {
+			submit_bio(bio);
+			bio = NULL;
+		}
+		if (!bio) {
+			bio = &buf->bio[i];
+			bio_init(bio, b->bdev, &buf->bvec[i], BUFFER_BLOCKS - i,
+				 REQ_OP_WRITE | REQ_SWAP);
+			bio->bi_iter.bi_sector = sector;
+			bio->bi_private = buf;
+			bio->bi_end_io = pack_endio;
+			/* The buffer has pages of several cgroups. */
+			bio_associate_blkg_from_css(bio, blkcg_root_css);
+			atomic_inc(&buf->pending);
+			atomic_inc(&b->in_flight);
+		}
+		__bio_add_page(bio, virt_to_page(buf->block[i]), PAGE_SIZE, 0);
+	}
+	if (bio)
+		submit_bio(bio);
+	blk_finish_plug(&plug);
+	end_bios(buf);
+}
+
+/* Write the buffer that is being filled, if there is one. */
+static void flush(struct ramzswap_backing *b)
+{
+	struct pack_buffer *buf;
+
+	scoped_guard(spinlock, &b->pack_lock) {
+		buf = b->open;
+		b->open = NULL;
+	}
+	if (buf)
+		submit_buffer(buf);
+}
+
+static void ramzswap_flush(struct work_struct *work)
+{
+	flush(container_of(work, struct ramzswap_backing, flush_work.work));
+}
+
+/*
+ * Data that is being written stays in memory until the write has ended, but does not
+ * count as stored.  Return: true if more such data keeps the device near its limit.
+ */
+static bool may_leave(struct ramzswap_backing *b)
+{
+	u64 limit = READ_ONCE(b->rz->share.mem_limit);
+
+	return !limit || atomic_long_read(&b->rz->share.leaving) <
+			 max(limit / LEAVING_PART, BUFFER_BLOCKS * PAGE_SIZE);
+}
+
+static bool buffer_is_free(struct ramzswap_backing *b)
+{
+	guard(spinlock)(&b->pack_lock);
+	return (b->open || !list_empty(&b->free)) && may_leave(b);
+}
+
+/**
+ * ramzswap_backing_next_buffer() - write the open buffer, and wait for a free one
+ * @b: the backing device
+ *
+ * Context: Reclaim.  Waits for up to %BUFFER_WAIT.  If that was in vain, does not wait
+ *	again until a buffer is free; does not wait for a stopped device.
+ * Return: true if there is a free buffer.
+ */
+bool ramzswap_backing_next_buffer(struct ramzswap_backing *b)
+{
+	flush(b);
+	if (!READ_ONCE(b->no_buffer) &&
+	    !wait_event_timeout(b->buffer_wait,
+				buffer_is_free(b) || READ_ONCE(b->stopped),
+				BUFFER_WAIT))
+		WRITE_ONCE(b->no_buffer, true);
+	return buffer_is_free(b);
+}
+
+/* With pack_lock: open a buffer for objects. */
+static struct pack_buffer *open_buffer(struct ramzswap_backing *b,
+				       struct swap_info_struct *si)
+{
+	struct pack_buffer *buf;
+
+	if (list_empty(&b->free) || !get_swap_device(swp_entry(si->type, 1)))
+		return NULL;
+	buf = take_buffer(b);
+	buf->si = si;
+	b->open = buf;
+	mod_delayed_work(b->wq, &b->flush_work, FLUSH_INTERVAL);
+	return buf;
+}
+
+/* Return: an empty block of a buffer, or -1. */
+static int empty_block(const struct pack_buffer *buf)
+{
+	unsigned int i;
+
+	for (i = 0; i < BUFFER_BLOCKS; i++)
+		if (!buffer_nr(buf, i))
+			return i;
+	return -1;
+}
+
+/* Choose the block of a buffer for an object, with pack_lock; -1 if none fits. */
+static int choose_block(const struct pack_buffer *buf, unsigned int length)
+{
+	if (length == PAGE_SIZE)
+		return empty_block(buf);
+	return ramzswap_block_choose(buf->room, BUFFER_BLOCKS, length);
+}
+
+/*
+ * With pack_lock: make room for an object in a block of a buffer, and set @to to
+ * where it goes.
+ *
+ * Return: its position.
+ */
+static unsigned int add_object(struct pack_buffer *buf, unsigned int block, u32 slot,
+			       unsigned int length, unsigned int codec, void **to)
+{
+	unsigned int position = 0;
+
+	if (length == PAGE_SIZE) {
+		buf->whole[block] = slot;
+		buf->room[block] = 0;
+		*to = buf->block[block];
+	} else {
+		position = ramzswap_block_add(buf->block[block], slot, length, codec, to);
+		buf->room[block] = ramzswap_block_room(buf->block[block]);
+	}
+	return position;
+}
+
+/**
+ * ramzswap_backing_pack() - pack a page that is to leave memory
+ * @b: the backing device
+ * @si: the swap area that uses it
+ * @slot: the page's slot
+ * @data: the compressed page
+ * @length: its length in bytes; PAGE_SIZE if it is the page itself
+ * @codec: what compressed it
+ *
+ * On success, the device calls zswap_written() when the page is on the device.  It does
+ * not if the slot has other contents by then, or if the write fails.
+ *
+ * Context: The slot's cluster is locked, and no folio is in its swap cache; the
+ *	caller has a reference to @si.
+ * Return: 0; -EBUSY if the page is being written already; -E2BIG if it does not fit
+ * into a block; -ENOMEM without memory for its place; -EAGAIN without a buffer, see
+ * ramzswap_backing_next_buffer().
+ */
+int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *si,
+			  unsigned long slot, struct scatterlist *data,
+			  unsigned int length, unsigned int codec)
+{
+	struct pack_buffer *buf;
+	unsigned int position;
+	u64 *spare = NULL;
+	int ret = 0, i;
+	void *to;
+
+	if (length > ramzswap_block_max_object() && length != PAGE_SIZE)
+		return -E2BIG;
+	if (!READ_ONCE(slot_chunk(b, slot)->place))
+		spare = alloc_chunk(b);
+
+	spin_lock(&b->pack_lock);
+	buf = b->open;
+	if (!may_leave(b))
+		buf = NULL;
+	else if (!buf)
+		buf = open_buffer(b, si);
+	i = buf ? choose_block(buf, length) : -1;
+	if (i < 0) {
+		ret = -EAGAIN;
+		goto unlock;
+	}
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (!have_chunk(b, slot, &spare)) {
+			ret = -ENOMEM;
+		} else if (*slot_place(b, slot)) {
+			ret = -EBUSY;
+		} else {
+			position = add_object(buf, i, slot, length, codec, &to);
+			*slot_place(b, slot) = pending_place(buf, i, position);
+			slot_chunk(b, slot)->nr++;
+		}
+	}
+	if (!ret) {
+		memcpy_from_sglist(to, data, 0, length);
+		atomic_long_add(length, &b->rz->share.leaving);
+	}
+unlock:
+	spin_unlock(&b->pack_lock);
+	free_chunk(b, spare);
+	return ret;
+}
+
+/* === Cleaning ============================================================ */
+
+/* Reads of blocks to clean */
+struct clean_io {
+	atomic_t pending;	/* bios in flight, and one for the submitter */
+	struct completion done;
+};
+
+static void clean_endio(struct bio *bio)
+{
+	struct clean_io *io = bio->bi_private;
+
+	if (atomic_dec_and_test(&io->pending))
+		complete(&io->done);
+}
+
+/*
+ * Read blocks to clean, and hold them: nobody else gets them, and no search finds
+ * them again.
+ *
+ * Return: their number.
+ */
+static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_buffer *from)
+{
+	unsigned long groups = b->nr_blocks / PAGE_SIZE + 2, left = 2 * groups + BUFFER_BLOCKS;
+	unsigned int nr = 0, units;
+	struct clean_io io;
+	struct blk_plug plug;
+
+	atomic_set(&io.pending, 1);
+	init_completion(&io.done);
+	blk_start_plug(&plug);
+	while (nr < BUFFER_BLOCKS && left--) {
+		unsigned long block;
+		struct bio *bio = &from->bio[nr];
+
+		/* The lock is held for the search of one group only. */
+		scoped_guard(spinlock_irqsave, &b->lock) {
+			units = ramzswap_blocks_to_clean(&b->blocks);
+			block = ramzswap_blocks_find_sparse(&b->blocks, &b->clean_from,
+							    units);
+			if (block)
+				ramzswap_blocks_hold_used(&b->blocks, block);
+		}
+		if (!units)
+			break;
+		if (!block)
+			continue;
+		from->nr[nr] = block;
+		bio_init(bio, b->bdev, &from->bvec[nr], 1, REQ_OP_READ);
+		bio->bi_iter.bi_sector = block_sector(b, block);
+		bio->bi_private = &io;
+		bio->bi_end_io = clean_endio;
+		__bio_add_page(bio, virt_to_page(from->block[nr]), PAGE_SIZE, 0);
+		atomic_inc(&io.pending);
+		submit_bio(bio);
+		nr++;
+	}
+	blk_finish_plug(&plug);
+	if (!atomic_dec_and_test(&io.pending))
+		wait_for_completion(&io.done);
+	return nr;
+}
+
+/* Return: whether all of a block's wanted pages have been packed into @to. */
+static bool clean_block(struct ramzswap_backing *b, const void *block,
+			struct pack_buffer *to)
+{
+	unsigned int position, nr = ramzswap_block_nr(block);
+
+	for (position = 0; position < nr; position++) {
+		u64 place = ramzswap_block_place(block, position);
+		u32 slot = ramzswap_block_slot(block, position);
+		unsigned int new_position;
+		int i;
+
+		if (slot / PLACES_PER_CHUNK >= b->nr_chunks || get_place(b, slot) != place)
+			continue;
+		i = ramzswap_block_choose(to->room, BUFFER_BLOCKS,
+					  ramzswap_block_length(block, position));
+		if (i < 0)
+			return false;
+		new_position = ramzswap_block_nr(to->block[i]);
+		if (!ramzswap_block_move(to->block[i], &to->room[i], block, position))
+			return false;
+		b->moved->place[i][new_position] = place;
+	}
+	return true;
+}
+
+/*
+ * Clean some blocks: read them, pack the wanted pages, and write them.
+ * ramzswap_end_buffer() does the rest.
+ *
+ * Pages may be freed or written elsewhere meanwhile.  So a place from the directory of
+ * a block counts only if the slot's word agrees.
+ */
+static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si,
+			 struct pack_buffer *from, struct pack_buffer *to)
+{
+	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0;
+
+	nr = read_sparse_blocks(b, from);
+	for (i = 0; i < nr; i++) {
+		blk_status_t status = from->bio[i].bi_status;
+
+		/* Keep it: readers of its pages will get an error. */
+		if (status || !ramzswap_block_is(from->block[i], b->nonce, from->nr[i]))
+			continue;
+		if (!clean_block(b, from->block[i], to))
+			break;
+		nr_cleaned++;
+	}
+	for (i = 0; i < nr; i++) {
+		bio_uninit(&from->bio[i]);
+		let_block_go(b, from->nr[i], false);
+	}
+	free_buffer(from);
+
+	for (i = 0; i < BUFFER_BLOCKS; i++)
+		nr_filled += !!ramzswap_block_nr(to->block[i]);
+	if (nr_filled >= nr_cleaned) {
+		WRITE_ONCE(b->clean_after, jiffies + CLEAN_PAUSE);
+		free_buffer(to);
+		put_swap_device(si);
+		return;
+	}
+	to->si = si;
+	to->cleaning = true;
+	WRITE_ONCE(b->cleaning, true);
+	submit_buffer(to);
+}
+
+static void ramzswap_clean(struct work_struct *work)
+{
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  clean_work);
+	struct pack_buffer *from = NULL, *to = NULL;
+	struct swap_info_struct *si;
+
+	if (!ramzswap_blocks_to_clean(&b->blocks) || READ_ONCE(b->cleaning) ||
+	    time_before(jiffies, READ_ONCE(b->clean_after)))
+		return;
+	/* A hibernation image may refer to the old places. */
+	if (pm_suspended_storage())
+		return;
+	/* This keeps the backing device attached. */
+	si = ramzswap_get_swap(b->rz);
+	if (!si)
+		return;
+	/* Making room in memory needs the buffers more. */
+	scoped_guard(spinlock, &b->pack_lock) {
+		if (b->nr_free_buffers >= b->nr_buffers / 2) {
+			from = take_buffer(b);
+			to = take_buffer(b);
+		}
+	}
+	if (from)
+		clean_blocks(b, si, from, to);
+	else
+		put_swap_device(si);
+}
+
+/* === Discarding ========================================================== */
+
+/**
+ * ramzswap_backing_can_discard() - can free blocks be discarded?
+ * @b: the backing device
+ *
+ * Context: Any.
+ * Return: whether the disk can do that.
+ */
+bool ramzswap_backing_can_discard(struct ramzswap_backing *b)
+{
+	return bdev_max_discard_sectors(b->bdev);
+}
+
+/* Discard blocks that nobody uses meanwhile. */
+static void discard_blocks(struct ramzswap_backing *b, unsigned long first,
+			   unsigned long nr)
+{
+	while (nr) {
+		unsigned int extent = block_extent(b, first);
+		unsigned long len = nr;
+
+		if (extent + 1 < b->nr_extents)
+			len = min(nr, b->extents[extent + 1].first - first);
+		/* This only helps the disk, so ignore errors. */
+		blkdev_issue_discard(b->bdev, block_sector(b, first),
+				     (sector_t)len << PAGE_SECTORS_SHIFT, GFP_NOIO);
+		first += len;
+		nr -= len;
+		cond_resched();
+	}
+}
+
+/* Discard groups of blocks that have become free since the last time. */
+static void ramzswap_discard(struct work_struct *work)
+{
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  discard_work.work);
+	unsigned long from = 0, first, nr;
+
+	/* A hibernation image may refer to blocks that were freed after it was made. */
+	while (from < b->nr_blocks && !READ_ONCE(b->stopped) && !pm_suspended_storage()) {
+		first = 0;
+		scoped_guard(spinlock_irqsave, &b->lock) {
+			/* Leave enough blocks to others: this holds a whole group. */
+			if (nr_available(b) < PAGE_SIZE)
+				return;
+			first = ramzswap_blocks_hold_emptied(&b->blocks, &from, &nr);
+		}
+		if (!first)
+			continue;
+		discard_blocks(b, first, nr);
+		scoped_guard(spinlock_irqsave, &b->lock)
+			ramzswap_blocks_let_emptied_go(&b->blocks, first);
+	}
+}
+
+/**
+ * ramzswap_backing_swapon() - do what swapon was asked to do about discards
+ * @b: the backing device, with all blocks free
+ * @si: the swap area that is going to use it
+ *
+ * Context: May sleep.
+ */
+void ramzswap_backing_swapon(struct ramzswap_backing *b, struct swap_info_struct *si)
+{
+	if (si->flags & SWP_AREA_DISCARD)
+		discard_blocks(b, 1, b->nr_blocks - 1);
+	WRITE_ONCE(b->discard, si->flags & SWP_PAGE_DISCARD);
 }
 
 /* === Attaching it ======================================================== */
@@ -1061,7 +2428,7 @@ bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
  */
 int ramzswap_backing_size_table(struct ramzswap_backing *b, unsigned long nr_pages)
 {
-	unsigned long nr = DIV_ROUND_UP(nr_pages, BLOCKS_PER_CHUNK);
+	unsigned long nr = DIV_ROUND_UP(nr_pages, PLACES_PER_CHUNK);
 	struct ramzswap_chunk *chunks;
 
 	if (nr == b->nr_chunks)
@@ -1117,8 +2484,8 @@ static int copy_extents(struct ramzswap_backing *b)
 }
 
 /*
- * Nobody writes to it from now on, and what they have written before, whoever
- * has it open or mapped, is not for us.  The inode is locked.
+ * Keep others from writing to it from now on, and drop what they have written before
+ * through the page cache.  The inode is locked.
  */
 static int close_to_others(struct ramzswap_backing *b, struct inode *inode,
 			   const char **why)
@@ -1156,7 +2523,7 @@ static int activate_bdev(struct ramzswap_backing *b, const char **why)
 	return one_extent(b);
 }
 
-/* What swapon does with a file; the file system says in the log what is wrong. */
+/* As swapon does it; the file system logs what is wrong. */
 static int activate_file(struct ramzswap_backing *b, const char *path,
 			 const char **why)
 {
@@ -1220,26 +2587,63 @@ static void deactivate_file(struct ramzswap_backing *b)
 	kfree(b->sis);
 }
 
+static int alloc_buffers(struct ramzswap_backing *b)
+{
+	unsigned int i, block;
+
+	b->nr_buffers = clamp(totalram_pages() / BUFFERS_PART / BUFFER_BLOCKS,
+			      MIN_BUFFERS, MAX_BUFFERS);
+	b->buffers = kvcalloc(b->nr_buffers, sizeof(*b->buffers), GFP_KERNEL);
+	if (!b->buffers)
+		return -ENOMEM;
+	for (i = 0; i < b->nr_buffers; i++) {
+		struct pack_buffer *buf = &b->buffers[i];
+
+		buf->b = b;
+		buf->index = i;
+		INIT_WORK(&buf->work, ramzswap_end_buffer);
+		for (block = 0; block < BUFFER_BLOCKS; block++) {
+			buf->block[block] = (void *)get_zeroed_page(GFP_KERNEL);
+			if (!buf->block[block])
+				return -ENOMEM;
+		}
+		list_add_tail(&buf->list, &b->free);
+		b->nr_free_buffers++;
+	}
+	b->moved = kvmalloc_obj(*b->moved);
+	return b->moved ? 0 : -ENOMEM;
+}
+
+static void free_buffers(struct ramzswap_backing *b)
+{
+	unsigned int i, block;
+
+	for (i = 0; b->buffers && i < b->nr_buffers; i++)
+		for (block = 0; block < BUFFER_BLOCKS; block++)
+			free_page((unsigned long)b->buffers[i].block[block]);
+	kvfree(b->buffers);
+	kvfree(b->moved);
+}
+
 static int alloc_blocks(struct ramzswap_backing *b)
 {
-	unsigned long groups = nr_groups(b);
+	BUILD_BUG_ON(PLACES_PER_CHUNK % SWAPFILE_CLUSTER);
 
-	BUILD_BUG_ON(BLOCKS_PER_GROUP > USHRT_MAX);
-	BUILD_BUG_ON(BLOCKS_PER_CHUNK % SWAPFILE_CLUSTER);
-
-	b->used = kvcalloc(BITS_TO_LONGS(b->nr_blocks), sizeof(long), GFP_KERNEL);
-	b->group_used = kvcalloc(groups, sizeof(*b->group_used), GFP_KERNEL);
-	b->free_groups = kvcalloc(BITS_TO_LONGS(groups), sizeof(long), GFP_KERNEL);
+	if (ramzswap_blocks_init(&b->blocks, b->nr_blocks))
+		return -ENOMEM;
 	b->pool = mempool_create_page_pool(CHUNK_RESERVE, 0);
 	b->pieces = mempool_create_kmalloc_pool(PIECE_RESERVE, sizeof(struct piece));
-	if (!b->used || !b->group_used || !b->free_groups || !b->pool || !b->pieces)
+	b->reads = mempool_create_kmalloc_pool(READ_RESERVE, sizeof(struct packed_read));
+	b->read_pages = mempool_create_page_pool(READ_RESERVE, 0);
+	if (!b->pool || !b->pieces || !b->reads || !b->read_pages || alloc_buffers(b))
 		return -ENOMEM;
 	b->wq = alloc_workqueue("ramzswap-io", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	if (!b->wq)
+	b->end_wq = alloc_workqueue("ramzswap-end",
+				    WQ_UNBOUND | WQ_HIGHPRI | WQ_MEM_RECLAIM, 0);
+	if (!b->wq || !b->end_wq)
 		return -ENOMEM;
-	bitmap_set(b->free_groups, 0, groups);
-	set_block(b, 0);
-	b->next = 1;
+	b->nonce = get_random_u32();
+	b->generation = get_random_u32();
 	return 0;
 }
 
@@ -1247,10 +2651,15 @@ static void close_now(struct ramzswap_backing *b)
 {
 	struct inode *inode;
 
-	WARN_ON_ONCE(b->nr_used);
-	/* It has ended all I/O, but may not have returned. */
+	WARN_ON_ONCE(b->blocks.nr_pages);
+	/* The work has ended all I/O, but may not have returned. */
+	cancel_delayed_work_sync(&b->flush_work);
+	cancel_work_sync(&b->clean_work);
+	disable_delayed_work_sync(&b->discard_work);
 	cancel_work_sync(&b->retry_work);
 	cancel_delayed_work_sync(&b->probe_work);
+	if (b->end_wq)
+		destroy_workqueue(b->end_wq);
 	if (b->wq)
 		destroy_workqueue(b->wq);
 	if (b->sis)
@@ -1264,12 +2673,15 @@ static void close_now(struct ramzswap_backing *b)
 	if (b->file)
 		filp_close(b->file, NULL);
 	kvfree(b->extents);
+	free_unused(b);
+	free_page((unsigned long)b->blocks.spare);
+	ramzswap_blocks_destroy(&b->blocks);
+	free_buffers(b);
+	mempool_destroy(b->read_pages);
+	mempool_destroy(b->reads);
 	mempool_destroy(b->pieces);
 	mempool_destroy(b->pool);
 	kvfree(b->chunks);
-	kvfree(b->free_groups);
-	kvfree(b->group_used);
-	kvfree(b->used);
 	kfree(b);
 }
 
@@ -1285,11 +2697,11 @@ static void ramzswap_close_later(struct work_struct *work)
 }
 
 /**
- * ramzswap_backing_close() - give a backing device back
+ * ramzswap_backing_close() - close a backing device
  * @b: the backing device, which has no pages; may be NULL
  *
- * If the device has stopped, and does not answer, this waits until it does.
- * Whoever is killed meanwhile leaves that to a worker.
+ * If the device has stopped and does not answer, this waits until it does.  If the
+ * caller is killed meanwhile, a worker takes over.
  *
  * Context: May sleep.
  */
@@ -1308,7 +2720,7 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	close_now(b);
 }
 
-/* To open something else may wait for ever, or do something. */
+/* Opening other types may block for ever, or have side effects. */
 static int check_path(const char *name, const char **why)
 {
 	struct path path;
@@ -1328,13 +2740,13 @@ static int check_path(const char *name, const char **why)
 }
 
 /**
- * ramzswap_backing_open() - take a backing device into use
- * @rz: the device that it is for
- * @path: its path, opened as the caller
- * @why: set to what is wrong with it
+ * ramzswap_backing_open() - open a backing device
+ * @rz: the ramzswap device
+ * @path: path of a block device or a regular file, opened with the caller's
+ *	credentials
+ * @why: returns what is wrong with it
  *
- * It is a block device or a regular file.  What is on it will be overwritten,
- * but for the first block.
+ * Everything on it, except for the first block, will be overwritten.
  *
  * Context: May sleep.
  * Return: the backing device or an ERR_PTR.
@@ -1351,8 +2763,16 @@ struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->rz = rz;
+	b->clean_after = jiffies;
+	spin_lock_init(&b->pack_lock);
+	spin_lock_init(&b->read_lock);
 	spin_lock_init(&b->lock);
+	init_waitqueue_head(&b->buffer_wait);
+	INIT_LIST_HEAD(&b->free);
 	bio_list_init(&b->to_retry);
+	INIT_DELAYED_WORK(&b->flush_work, ramzswap_flush);
+	INIT_WORK(&b->clean_work, ramzswap_clean);
+	INIT_DELAYED_WORK(&b->discard_work, ramzswap_discard);
 	INIT_WORK(&b->retry_work, ramzswap_retry);
 	INIT_DELAYED_WORK(&b->probe_work, ramzswap_probe);
 	INIT_DELAYED_WORK(&b->close_work, ramzswap_close_later);
@@ -1390,10 +2810,10 @@ fail:
 }
 
 /**
- * ramzswap_backing_file() - what a backing device was opened as
+ * ramzswap_backing_file() - get the file of a backing device
  * @b: the backing device
  *
- * Return: the file.  It is the backing device's.
+ * Return: the file, without a reference.
  */
 struct file *ramzswap_backing_file(struct ramzswap_backing *b)
 {
@@ -1401,38 +2821,46 @@ struct file *ramzswap_backing_file(struct ramzswap_backing *b)
 }
 
 /**
- * ramzswap_backing_get_usage() - say what is on a backing device
+ * ramzswap_backing_get_usage() - report the usage of a backing device
  * @b: the backing device; NULL for none
- * @usage: filled in
+ * @usage: the report
  *
- * Context: Any, with what keeps the backing device attached: the device's lock.
+ * Context: Any.  The caller keeps the backing device attached, for example by the
+ *	device's lock.
  */
 void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage)
 {
 	unsigned long chunks_used = 0;
+	size_t block_bytes = 0;
 
 	memset(usage, 0, sizeof(*usage));
 	if (!b)
 		return;
 	scoped_guard(spinlock_irqsave, &b->lock) {
 		usage->total = b->nr_blocks - 1;
-		usage->used = b->nr_used;
-		usage->bad = b->nr_bad;
+		usage->used = b->blocks.nr_used;
+		usage->pages = b->blocks.nr_pages;
+		usage->bad = b->blocks.nr_bad;
 		usage->stopped = b->stopped;
 		usage->stops = b->nr_stops;
 		chunks_used = b->nr_chunks_used;
+		block_bytes = ramzswap_blocks_bytes(&b->blocks);
 	}
-	usage->reads = atomic_long_read(&b->reads);
+	usage->reads = atomic_long_read(&b->pages_read);
+	usage->read_ios = atomic_long_read(&b->read_ios);
 	usage->writes = atomic_long_read(&b->writes);
+	usage->moves = atomic_long_read(&b->moves);
+	usage->blocks_written = atomic_long_read(&b->blocks_written);
 	usage->write_ios = atomic_long_read(&b->write_ios);
 
 	usage->meta_bytes = sizeof(*b) +
 		(CHUNK_RESERVE + chunks_used) * PAGE_SIZE +
 		PIECE_RESERVE * sizeof(struct piece) +
-		BITS_TO_LONGS(b->nr_blocks) * sizeof(long) +
-		BITS_TO_LONGS(nr_groups(b)) * sizeof(long) +
-		nr_groups(b) * sizeof(*b->group_used) +
+		READ_RESERVE * (sizeof(struct packed_read) + PAGE_SIZE) +
+		b->nr_buffers * (sizeof(struct pack_buffer) + BUFFER_BLOCKS * PAGE_SIZE) +
+		sizeof(*b->moved) +
+		block_bytes +
 		b->nr_chunks * sizeof(*b->chunks) +
 		b->nr_extents * sizeof(*b->extents);
 }

@@ -110,6 +110,31 @@ static u64 percent(unsigned long part, unsigned long whole)
 	return whole ? min(div64_ul((u64)part * 100, whole), 100) : 0;
 }
 
+/* Of one device, or of all if @counters is NULL */
+static unsigned long sum_of(struct ramzswap_counters __percpu *counters,
+			    enum ramzswap_counter counter)
+{
+	return counters ? ramzswap_sum(counters, counter) : counter_sum(counter);
+}
+
+/* Pages and bytes that are hot are what is not cold. */
+static void show_cold(struct seq_file *m, struct ramzswap_counters __percpu *counters,
+		      unsigned long stored)
+{
+	unsigned long cold = sum_of(counters, RAMZSWAP_COLD_STORED);
+	unsigned long bytes = sum_of(counters, RAMZSWAP_COMPR_BYTES);
+	unsigned long cold_bytes = sum_of(counters, RAMZSWAP_COLD_BYTES);
+
+	show(m, "pages_hot", stored - min(cold, stored));
+	show(m, "pages_cold", cold);
+	show(m, "compr_hot_size", bytes - min(cold_bytes, bytes));
+	show(m, "compr_cold_size", cold_bytes);
+	show(m, "num_squeezed", sum_of(counters, RAMZSWAP_NUM_SQUEEZED));
+	show(m, "num_hopeless", sum_of(counters, RAMZSWAP_NUM_HOPELESS));
+	show(m, "squeeze_gained", sum_of(counters, RAMZSWAP_SQUEEZE_GAINED));
+	show(m, "squeeze_ns", sum_of(counters, RAMZSWAP_SQUEEZE_NS));
+}
+
 static int stats_show(struct seq_file *m, void *unused)
 {
 	struct zswap_usage usage;
@@ -137,6 +162,7 @@ static int stats_show(struct seq_file *m, void *unused)
 	show(m, "mem_used_total", ((u64)usage.pool_pages << PAGE_SHIFT) +
 				  counter_sum(RAMZSWAP_SPANS) * zswap_span_bytes() +
 				  usage.meta_bytes + tree_bytes);
+	show_cold(m, NULL, usage.stored_pages);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -229,6 +255,7 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	show(m, "orig_data_size", (u64)stored << PAGE_SHIFT);
 	show(m, "compr_data_size", compr_bytes);
 	show(m, "mem_used_total", mem_used(rz, pool_pages, &backing) + tree_bytes);
+	show_cold(m, counters, stored);
 	show(m, "bdev_num_reads", backing.reads);
 	show(m, "bdev_num_writes", backing.writes);
 	show(m, "backing_blocks_total", backing.total);
@@ -236,9 +263,11 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	show(m, "backing_blocks_bad", backing.bad);
 	show(m, "backing_stopped", backing.stopped);
 	show(m, "backing_stops", backing.stops);
-	show(m, "pages_spilled", backing.used);
-	show(m, "backing_bytes_written", (u64)backing.writes << PAGE_SHIFT);
+	show(m, "pages_spilled", backing.pages);
+	show(m, "backing_bytes_written", (u64)backing.blocks_written << PAGE_SHIFT);
 	show(m, "backing_write_ios", backing.write_ios);
+	show(m, "backing_read_ios", backing.read_ios);
+	show(m, "backing_pages_moved", backing.moves);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(device_stats);

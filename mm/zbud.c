@@ -8,74 +8,67 @@
  *
  * zbud stores compressed pages: objects of up to PAGE_SIZE bytes that are
  * written once, read a few times and freed in any order, while the system is
- * short of memory.  It uses single pages only, each of which holds up to 16
- * objects (8 on 32-bit), or more if they are tiny.
+ * short of memory.  It uses single pages only.  A page holds up to 16 objects
+ * (8 on 32-bit), or more if they are tiny.
  *
- * **Chunks and slots.**  A page is divided into 128 chunks, of 32 bytes where
- * pages have 4 KiB.  An object takes a run of chunks and one of the page's
- * slots.  A slot is one byte of struct page; it says how long the object is,
- * or how long the hole is that the object left behind.  The slots are in the
- * order of what they describe, so an object begins where the lengths of the
- * slots before it add up to, and nothing needs to be stored in the page but
- * the objects.
+ * **Chunks and slots.**  A page has 128 chunks, of 32 bytes if pages have 4 KiB.
+ * An object takes a run of chunks and one of the page's slots.  A slot is one
+ * byte of struct page: the length of the object, or of the hole that a freed
+ * object left.  The slots are in the order of the data, so the lengths of the
+ * slots before it add up to the offset of an object.  The page itself stores
+ * nothing but objects.
  *
  * **Tiny objects.**  Objects of less than a sixteenth of a page (an eighth on
  * 32-bit) would use up a page's slots before its chunks.  They go to pages that
- * are divided into cells of the same size, from 32 bytes on.  Struct page says
- * how large the cells of a page are, and how many are free.  Which of them are
- * free, the cells say: they begin with 0, where an object has the address of its
- * handle word.  Before a tiny object takes a new page, it takes a slot of a page
- * that has no room for anything larger.
+ * are divided into cells of equal size, 32 bytes or more.  Struct page has the
+ * size of the cells and the number of free ones.  A free cell begins with 0; a
+ * used one begins with the address of its handle word.  Before a tiny object
+ * takes a new page, it takes a slot of a page that has no room for larger ones.
  *
- * **Free space.**  Pages hang in buckets by their number of free chunks, and
- * an object goes to the fullest page that has enough of them, found by a
- * bitmap of the buckets that are not empty.  The free chunks may be in pieces:
- * the page's objects are then moved together first.  A page without objects
- * is given back at once.
+ * **Free space.**  Buckets hold the pages by their number of free chunks, and a
+ * bitmap has a bit for each bucket that is not empty.  An object goes to the
+ * fullest page that has enough free chunks.  If these are not adjacent, zbud
+ * moves the page's objects together first.  It frees a page as soon as the page
+ * has no objects.
  *
- * **Split objects.**  An object that no page has enough room for is split over
- * the free chunks of two pages, rather than to take a new one.  Each part is in
- * a slot of its own; the first part knows where the second one is.  Both pages
- * are of the same shard.
+ * **Split objects.**  If no page has enough room, an object is split over the
+ * free chunks of two pages of a shard, before a new page is allocated.  Each part
+ * has a slot.  The first part has a link to the second one.
  *
- * **Handles.**  The owner of an object provides a word of memory, in which
- * zbud keeps the object's place: page frame number, shard, and either the cell
- * or the slot and whether the object is split.  To free an object in a slot, zbud
- * does not look at it; of one in a cell, it looks at the address only.  The object in turn
- * begins with the address of that word.  So zbud can move an object to
- * another page and tell the owner by rewriting the word, and needs no table
- * in between.  The word must stay where it is while the object is
- * allocated, and only zbud may write it.  An object that needs the whole page
- * has no room for the address in it; as it is alone in there, the address
- * takes the place of the slots that such a page does not use.  Of a split
- * object, the word has the place of the first part, and both parts begin with
- * the address of the word.
+ * **Handles.**  The owner of an object provides a word of memory, the handle.
+ * zbud writes the object's location to it: page frame number, shard, and either
+ * the cell, or the slot and whether the object is split.  The object in turn
+ * begins with the address of the handle.  So zbud can move an object to another
+ * page and rewrite the handle, without a table in between.  The handle must not
+ * move while the object is allocated, and only zbud may write to it.  To free an
+ * object in a slot, zbud does not read it; of an object in a cell, it reads only
+ * the address.  An object of PAGE_SIZE has no room for the address.  It is alone
+ * in its page, so the address replaces the slots.  The handle of a split object
+ * has the location of the first part, and both parts begin with its address.
  *
- * **Pins.**  A reader pins the page, or both pages, of the object.  The objects
- * of a pinned page stay where they are; others may be freed from it, or added
- * where that moves nothing.  Pins are counted, and their holder may sleep.
+ * **Pins.**  A reader pins the page, or both pages, of an object.  Objects of a
+ * pinned page do not move.  Others can be freed, or added where nothing has to
+ * move.  Pins are counted, and their holders may sleep.
  *
- * **Migration.**  A page that is not pinned can be migrated: its objects keep
- * their slots, and their owners' words get the new frame number.  While a page
- * is isolated for that it is in no bucket; reading and freeing go on.
+ * **Migration.**  A page that is not pinned can be migrated.  Its objects keep
+ * their slots, and zbud rewrites their handles.  While a page is isolated for
+ * migration, it is in no bucket; reading and freeing continue.
  *
  * **Compaction.**  When more than an eighth of a shard is free, a worker moves
- * the objects of its emptiest pages into the holes of the others, and gives the
- * pages back.  It moves one object at a time and lets go of the lock in
- * between; the page that it empties is isolated meanwhile, as for migration.
- * What is in cells goes to cells of the same size.
- * Frees start it, so an idle pool costs nothing; where it gains nothing, it is
- * not started again before there is more to gain.  Under memory pressure a
- * shrinker does the same, and goes further.
+ * the objects of its emptiest pages to holes in other pages, and frees the
+ * emptied pages.  It moves one object at a time, drops the lock in between, and
+ * isolates the page meanwhile as migration does.  Objects in cells move to cells
+ * of the same size.  Frees start the worker, so an idle pool costs nothing.  If
+ * compaction gains nothing, it starts again only when there is more to gain.
+ * Under memory pressure, a shrinker does the same and goes further.
  *
- * **Locks.**  The pages of a pool are dealt out over a number of shards, and
- * an object stays in its shard for life.  The shard's lock guards everything
- * about its pages: slots, object headers, free count, pins and buckets, and
- * it guards the handle words of the objects in them: who has read a word locks
- * the shard that it names, and reads it again; if it still says the same, the
- * object is there, and stays until the lock is dropped.  Nobody needs two
- * shards at a time.  Shard locks are taken under the page lock, the swap cluster
- * lock and the lock of zswap's index, and no lock under them.
+ * **Locks.**  The pages of a pool are divided into shards, and an object stays in
+ * its shard.  The shard's lock guards its pages' slots, object headers, free
+ * counts, pins and buckets, and the handles of the objects.  A task that has
+ * read a handle locks the shard that it names and reads the handle again.  If it
+ * is unchanged, the object is there until the lock is dropped.  No task holds two
+ * shard locks.  Shard locks are taken under the page lock, the swap cluster lock
+ * and the lock of zswap's index, and no lock is taken under them.
  */
 
 #include <linux/bitmap.h>
@@ -102,49 +95,48 @@
 /* === Data ================================================================ */
 
 /*
- * How many pages an allocation looks at.  Only a pinned page can disappoint
- * it, and there are as few of those as there are readers.
+ * Number of pages that an allocation tries.  A page only has no room after all
+ * if it is pinned, and there are as few pinned pages as readers.
  */
 #define ZBUD_MAX_TRIES		8
 
-/* Enough for CPUs to stay out of each other's way, even if one stores it all. */
+/* Enough to avoid contention, even if one CPU has stored everything. */
 #define ZBUD_SHARDS_PER_CPU	8
-/* A constant, as sparse refuses what min() makes of the whole expression. */
+/* MIN(), because sparse rejects the expansion of min() here. */
 enum { ZBUD_SHARD_BITS = MIN(6, ZBUD_SPARE_BITS - ZBUD_PLACE_BITS) };
 #define ZBUD_MAX_SHARDS		BIT(ZBUD_SHARD_BITS)
 static_assert(ZBUD_SHARD_BITS >= 0);
 
-/* An object may go to as many of them; if there is no memory, to all. */
+/* Shards to try for an object; without memory, try all. */
 #define ZBUD_SHARDS_SEARCHED	4U
-/* Of a class of cells, there is to be little more than one page with room. */
+/* The same for cells, so that few pages of each class have room. */
 #define ZBUD_SHARDS_FOR_CELLS	16U
 
 /*
- * Compaction starts when more than one part in 8 of a shard is free, and ends
- * when it is one in 16.  It has to gain a page to be worth it, so a shard must
- * have 8.  It starts after the time that the exit of a process may take, as it
- * would move objects that are freed next.
+ * Compaction starts when more than 1/8 of a shard is free, and ends at 1/16.  To
+ * gain a page, the shard must have at least 8.  The delay lets a process exit
+ * first, which would free the objects that were just moved.
  */
 #define ZBUD_COMPACT_START	8
 #define ZBUD_COMPACT_STOP	16
 #define ZBUD_COMPACT_DELAY	msecs_to_jiffies(100)
-/* Under memory pressure, half of what then is left is worth having. */
+/* Under memory pressure, end at half of that. */
 #define ZBUD_SHRINK_STOP	32
 
 /**
  * struct zbud_shard - a part of a pool's pages, and the lock that guards them
  * @lock: guards the shard and its pages; see "Locks" above
  * @index: the shard's number in its pool, for the handles
- * @bitmap: a bit for each bucket, set if there are pages in it.  Peeked at
- *	without the lock, to see whether it is worth taking.
+ * @bitmap: a bit for each bucket, set if it has pages.  Read without the lock to
+ *	decide whether to take it.
  * @buckets: pages by free chunks, or by the class of their cells.  Bucket 0 is
- *	never searched: it has the pages that are full, or have no slot left.
- * @nr_pages: pages of the shard.  Like what follows, it is changed with the
- *	lock held, but read without it.
- * @nr_free: free chunks of the pages that can be searched
- * @gave_up: with so many of them, compaction gained nothing; or 0
- * @nr_lost: second parts that nobody can find, as the first is in a bad frame
- * @free_cells: of the pages in each class' bucket
+ *	never searched: its pages are full, or have no slot left.
+ * @nr_pages: pages of the shard.  This and the following fields are written with
+ *	the lock held, and read without it.
+ * @nr_free: free chunks in pages outside bucket 0
+ * @gave_up: value of @nr_free at which compaction gained nothing, or 0
+ * @nr_lost: second parts that cannot be found because the first is in a bad frame
+ * @free_cells: free cells of each class
  */
 struct zbud_shard {
 	spinlock_t lock; /* see above */
@@ -159,15 +151,15 @@ struct zbud_shard {
 } ____cacheline_aligned_in_smp;
 
 /**
- * struct zbud_pool - what one user has stored
+ * struct zbud_pool - the objects of one user
  * @nr_pages: pages in the pool
  * @compaction: the worker that compacts the pool
  * @shrinker: compacts the pool under memory pressure
- * @rcu: frees the pool, once nobody can be looking at it by way of a page
- *	that was its
- * @next_shard: where the shrinker goes on.  Only a hint: racing updates are
+ * @rcu: frees the pool when migration can no longer reach it through one of its
+ *	former pages
+ * @next_shard: where the shrinker continues.  Only a hint: racing updates are
  *	harmless.
- * @nr_shards: how many shards there are, a power of two
+ * @nr_shards: number of shards, a power of two
  * @shards: the shards
  */
 struct zbud_pool {
@@ -182,7 +174,7 @@ struct zbud_pool {
 
 /* === Handles and headers ================================================= */
 
-/* The shards in a row, beginning anew after the last one. */
+/* Iterate over shards, wrapping around after the last one. */
 static inline struct zbud_shard *pool_shard(struct zbud_pool *pool,
 					    unsigned long index)
 {
@@ -194,7 +186,7 @@ static inline struct zbud_pool *shard_pool(struct zbud_shard *shard)
 	return container_of(shard - shard->index, struct zbud_pool, shards[0]);
 }
 
-/* The handle of an object with this run and header, or the link to a run. */
+/* The handle of an object whose first run this is, or the link to a second run */
 static inline unsigned long make_handle(const struct zbud_run *run,
 					unsigned long header)
 {
@@ -216,7 +208,7 @@ static inline struct page *handle_page(unsigned long handle)
 	return pfn_to_page(handle_pfn(handle));
 }
 
-/* The cell, or the slot above the bit that says whether it has a first part. */
+/* The cell; or the slot, shifted by the bit for split objects */
 static inline unsigned int handle_place(unsigned long handle)
 {
 	return handle & (BIT(ZBUD_PLACE_BITS) - 1);
@@ -228,7 +220,7 @@ static inline struct zbud_shard *handle_shard(struct zbud_pool *pool,
 	return pool_shard(pool, handle >> ZBUD_PLACE_BITS);
 }
 
-/* A word of the header: number 0 has the owner, number 1 the link. */
+/* A word of the header: word 0 is the address of the handle, word 1 the link. */
 static unsigned long read_header(const struct zbud_run *run, unsigned int nr)
 {
 	unsigned long *addr, value;
@@ -261,8 +253,7 @@ static inline unsigned long *header_owner(unsigned long header)
 }
 
 /*
- * Where the data of a part begins, from the beginning of its page, and what it
- * has room for, in bytes.
+ * Offset of a part's data in its page, and the size of the room for it, in bytes.
  */
 static inline size_t part_offset(const struct zbud_object *obj, unsigned int nr)
 {
@@ -287,12 +278,11 @@ static inline size_t object_room(const struct zbud_object *obj)
 }
 
 /*
- * Lock the shard that an object is in.
+ * Lock the shard of an object.
  *
- * A word that is the same under the lock as before it names a page that has
- * the object, as moving the object rewrites the word under that lock.  Before
- * that, the frame may already belong to somebody else, and nothing of it but
- * its number may be looked at.
+ * Moving an object rewrites its handle under the shard's lock.  So if the handle
+ * is unchanged under the lock, its page has the object.  Without the lock, the
+ * frame may already belong to somebody else: only use its number.
  */
 static struct zbud_shard *lock_object(struct zbud_pool *pool,
 				      const unsigned long *handle,
@@ -310,7 +300,7 @@ static struct zbud_shard *lock_object(struct zbud_pool *pool,
 	}
 }
 
-/* What a handle names, as far as that can be told without the header. */
+/* Decode a handle, without looking at the header. */
 static bool handle_run(struct zbud_shard *shard, unsigned long word,
 		       struct zbud_run *run)
 {
@@ -335,7 +325,7 @@ static bool handle_run(struct zbud_shard *shard, unsigned long word,
 	return true;
 }
 
-/* Does a run begin with this? */
+/* Does the run begin with this word? */
 static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
 			     unsigned long part)
 {
@@ -343,15 +333,15 @@ static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
 }
 
 /*
- * Find the object that @handle names, which lock_object() read as @word.  It is
- * there, unless somebody has written where they should not, or uses a handle
- * that was freed.  To be @read, it must have the right header.
+ * Find the object of @handle, which lock_object() has read as @word.  It is there
+ * unless somebody has written where they should not, or uses a handle that was
+ * freed.  For @read, also check the header.
  *
- * Nothing is read from a frame that memory_failure() found to be bad.  An object
- * that has a part there can be freed, but not read.  If that is the first part,
- * nobody knows where the second one is: it stays where it is, for good.
- * Nor can a free cell be told from others there: a stale copy of a handle, freed
- * again, counts it as free once more.  What the owner has is 0 after the first.
+ * Never read a frame that memory_failure() has found to be bad.  An object with a
+ * part in such a frame can be freed, but not read.  If the first part is there,
+ * the second one cannot be found and is lost.  Nor can free cells there be told
+ * from used ones: freeing a stale copy of a handle counts the cell as free once
+ * more.  The owner's own handle is 0 after it is freed.
  */
 static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 			unsigned long word, struct zbud_object *obj, bool read)
@@ -361,7 +351,7 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 	bool split;
 
 	obj->nr_parts = 1;
-	/* A word that was freed is 0, which may be no page's. */
+	/* The handle of a freed object is 0, which need not be a page. */
 	if (unlikely(!(word || pfn_valid(0)) || !handle_run(shard, word, &parts[0])))
 		goto none;
 	split = word & ZBUD_FIRST_PART && !page_has_cells(parts[0].page);
@@ -395,7 +385,7 @@ none:
 
 /* === Buckets ============================================================= */
 
-/* The slots of a page_whole() say nothing, but it has no free chunks either. */
+/* A page_whole() has an address instead of slots, but no free chunks either. */
 static inline unsigned int page_bucket(const struct page *page)
 {
 	if (page_has_cells(page))
@@ -403,7 +393,7 @@ static inline unsigned int page_bucket(const struct page *page)
 	return page_has_slot(page) ? page_free_chunks(page) : 0;
 }
 
-/* The free chunks that a page in this bucket counts for. */
+/* Free chunks to count for a page in this bucket */
 static inline unsigned int counted_chunks(const struct page *page,
 					  unsigned int bucket)
 {
@@ -426,7 +416,7 @@ static void bucket_add(struct zbud_shard *shard, struct page *page)
 
 		cells->nr_counted = cells->nr_free;
 		shard->free_cells[bucket - ZBUD_CHUNKS] += cells->nr_free;
-		/* To be filled from here, and emptied from there. */
+		/* Pages to fill are at the head, pages to empty at the tail. */
 		if (cells->nr_free > page_nr_cells(page) / 2)
 			list_move_tail(&page->zbud_list, &shard->buckets[bucket]);
 	}
@@ -447,7 +437,7 @@ static inline unsigned int largest_bucket(const struct zbud_shard *shard)
 	return 0;
 }
 
-/* To be called with the bucket that the page was added to. */
+/* Call this with the bucket that the page was added to. */
 static void bucket_del(struct zbud_shard *shard, struct page *page,
 		       unsigned int bucket)
 	__must_hold(&shard->lock)
@@ -463,8 +453,8 @@ static void bucket_del(struct zbud_shard *shard, struct page *page,
 }
 
 /*
- * Take a page out of its bucket; reading and freeing go on.  A frame that is bad
- * is never put back.  So each is found only once, however many there are.
+ * Remove a page from its bucket; reading and freeing continue.  A bad frame is
+ * never put back, so searches find each one only once.
  */
 static void isolate_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
@@ -488,12 +478,12 @@ static void shard_add_page(struct zbud_shard *shard, struct page *page)
 	bucket_add(shard, page);
 }
 
-/* The page is empty, and in no bucket.  It is left to free_pool_page(). */
+/* Remove an empty page that is in no bucket.  free_pool_page() must follow. */
 static void shard_remove_page(struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
 	WRITE_ONCE(page->zbud_shard, NULL);
-	/* What was not worth it in a large shard is worth it in a smaller one. */
+	/* In a smaller shard, compaction may be worth another try. */
 	if (shard->gave_up)
 		WRITE_ONCE(shard->gave_up,
 			   shard->gave_up - shard->gave_up / shard->nr_pages);
@@ -504,8 +494,8 @@ static void shard_remove_page(struct zbud_shard *shard, struct page *page)
 /* === Objects in a shard ================================================== */
 
 /*
- * Find a run in the fullest page that has one, of those in the buckets below
- * @end: either of free chunks, or a cell.
+ * Find a run of free chunks, or a free cell, in the fullest suitable page of the
+ * buckets below @end.
  */
 static bool take_run_below(struct zbud_shard *shard, unsigned int chunks,
 			   unsigned int end, struct zbud_run *run)
@@ -548,7 +538,7 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 /*
  * Free a run.
  *
- * Return: its page, if that is empty now and for free_pool_page(), or NULL.
+ * Return: its page if that is empty now: call free_pool_page(); otherwise NULL.
  */
 static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
@@ -566,7 +556,7 @@ static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *ru
 	return NULL;
 }
 
-/* Make a run, or two, the object of @handle, with @len bytes of data. */
+/* Write an object of @len bytes to one run or two, and set @handle. */
 static void set_object(const struct zbud_object *obj, unsigned long *handle,
 		       const void *src, size_t len)
 {
@@ -596,7 +586,7 @@ static inline unsigned int bucket_below(const struct zbud_shard *shard,
 	return bucket < chunks ? bucket : 0;
 }
 
-/* May two pages have room for @chunks, if the emptiest is in this bucket? */
+/* Could two pages hold @chunks if the emptiest is in this bucket? */
 static inline bool may_split(unsigned int bucket, unsigned int chunks)
 {
 	return bucket >= ZBUD_MIN_FIRST_PART && 2 * bucket >= chunks;
@@ -604,8 +594,8 @@ static inline bool may_split(unsigned int bucket, unsigned int chunks)
 
 /*
  * Find two runs for an object of @size bytes, which needs @chunks if it is not
- * split.  The first part fills the emptiest page that there is, the second one
- * goes where it fits best.
+ * split.  The first part fills the emptiest page, and the second one goes where
+ * it fits best.
  */
 static bool take_two_runs(struct zbud_shard *shard, size_t size,
 			  unsigned int chunks, struct zbud_object *obj)
@@ -615,7 +605,7 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 
 	if (!may_split(bucket, chunks))
 		return false;
-	/* Do not rearrange one page in vain if there is no other. */
+	/* Do not rearrange a page in vain if there is no second one. */
 	chunks = size_to_chunks(size + 2 * ZBUD_HEADER_SIZE - chunks_to_bytes(bucket));
 	if (list_is_singular(&shard->buckets[bucket]) &&
 	    bucket_below(shard, bucket) < chunks)
@@ -625,7 +615,7 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 		return false;
 	obj->nr_parts = 2;
 	if (take_run(shard, chunks, &obj->parts[1])) {
-		/* If that is in the same page, it may have moved the first. */
+		/* If this is the same page, that may have moved the first run. */
 		obj->parts[0].offset = slot_offset(obj->parts[0].page,
 						   obj->parts[0].slot);
 		return true;
@@ -640,35 +630,35 @@ static struct page *get_page_from_buddy(gfp_t gfp, int nid)
 {
 	KUNIT_STATIC_STUB_REDIRECT(get_page_from_buddy, gfp, nid);
 
-	/* What cannot be migrated must not be in the way of what can. */
+	/* Pages that cannot be migrated must not be in movable areas. */
 	if (!IS_ENABLED(CONFIG_MIGRATION))
 		gfp &= ~__GFP_MOVABLE;
 	return alloc_pages_node(nid, gfp, 0);
 }
 
 /*
- * The page has its first objects and is in its bucket: from here on migration
- * may take it.
+ * Allow migration to take a page, which has its first objects and is in its
+ * bucket.
  */
 static void page_set_movable(struct page *page)
 {
 	/*
-	 * What migration looks at must be there before the flag is.  Pairs with
-	 * the folio_trylock() in isolate_movable_ops_page().
+	 * Set the flag after everything that migration looks at.  Pairs with the
+	 * folio_trylock() in isolate_movable_ops_page().
 	 */
 	smp_wmb();
 	SetPageMovableOps(page);
 }
 
-/* The page is empty, in no bucket, and no longer says that it is the pool's. */
+/* Free a page that is empty, in no bucket, and no longer refers to the pool. */
 static void free_pool_page(struct page *page)
 {
 	VM_WARN_ON_ONCE_PAGE(page->zbud_shard || page_pinned(page), page);
 
 	dec_zone_page_state(page, NR_ZSPAGES);
 	/*
-	 * Page type and flag stay until the page allocator resets them.  That
-	 * is when migration lets go of the page, if it has it.
+	 * The page allocator resets the page type and flag.  If migration has the
+	 * page, that is when it drops its reference.
 	 */
 	__free_page(page);
 }
@@ -677,9 +667,10 @@ static void free_pool_page(struct page *page)
 
 /*
  * Lock the shard of a page that may be leaving the pool.  The caller has a
- * reference to the page and the RCU read lock, which keeps the shard's memory.
+ * reference to the page, and holds the RCU read lock so that the shard is not
+ * freed.
  *
- * Return: the shard, or NULL if the page has no objects any more.
+ * Return: the shard, or NULL if the page has left the pool.
  */
 static struct zbud_shard *lock_page_shard(struct page *page)
 {
@@ -704,7 +695,7 @@ static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 	shard = lock_page_shard(page);
 	if (!shard)
 		return false;
-	/* Compaction may have it. */
+	/* Compaction may have isolated it. */
 	taken = !page_isolated(page) && !page_pinned(page) && !PageHWPoison(page);
 	if (taken)
 		isolate_page(shard, page);
@@ -726,9 +717,9 @@ static void zbud_page_putback(struct page *page)
 }
 
 /*
- * Do a run and its owner agree on where it is?  This is asked before a run is
- * moved, as what moving writes to comes from the header: a corrupt one may name
- * any address.
+ * Do a run and its handle agree on its location?  Check that before moving the
+ * run: its header has the address to write to, and a corrupt header could have any
+ * address.
  */
 static bool owner_agrees(const struct zbud_run *run)
 {
@@ -741,7 +732,7 @@ static bool owner_agrees(const struct zbud_run *run)
 		return false;
 	if (!(header & ZBUD_SECOND_PART))
 		return word == make_handle(run, header);
-	/* In a bad frame, the link can neither be read nor changed. */
+	/* The first part is in a bad frame: do not read or write the link. */
 	return pfn_valid(handle_pfn(word)) &&
 	       handle_run(run->page->zbud_shard, word, &first) &&
 	       !PageHWPoison(first.page) &&
@@ -760,8 +751,8 @@ static bool owners_agree(struct page *page)
 }
 
 /*
- * Tell the owner of an object where a part of it is now.  It is the link of the
- * first part that says where the second one is.
+ * Write the new location of a part: that of the first part to the handle, that of
+ * the second part to the link in the first part.
  */
 static void part_moved(const struct zbud_run *run)
 {
@@ -775,7 +766,7 @@ static void part_moved(const struct zbud_run *run)
 		write_header(&first, 1, make_handle(run, 0));
 }
 
-/* Make @dst what @src is, and tell the owners. */
+/* Move the state of page @src to @dst, and update the handles. */
 static void replace_page(struct page *dst, struct page *src)
 {
 	struct zbud_run run;
@@ -786,11 +777,11 @@ static void replace_page(struct page *dst, struct page *src)
 	memcpy(dst->zbud_slots, src->zbud_slots, sizeof(dst->zbud_slots));
 	copy_highpage(dst, src);
 
-	/* First parts first: by way of them the second ones are found. */
+	/* First parts first: they have the links to the second ones. */
 	for (run = first_run(dst); run.page; run = next_run(run))
 		if (!(read_header(&run, 0) & ZBUD_SECOND_PART))
 			part_moved(&run);
-	/* Parts are never in cells, and there may be many of those. */
+	/* Split objects are never in cells. */
 	if (!page_has_cells(dst))
 		for (run = first_run(dst); run.page; run = next_run(run))
 			if (read_header(&run, 0) & ZBUD_SECOND_PART)
@@ -805,7 +796,7 @@ static int zbud_page_migrate(struct page *dst, struct page *src,
 
 	guard(rcu)();
 	shard = lock_page_shard(src);
-	/* If it was emptied meanwhile, there is nothing left to do. */
+	/* It was emptied meanwhile, so there is nothing left to do. */
 	if (!shard)
 		return 0;
 
@@ -842,7 +833,7 @@ subsys_initcall(zbud_init);
 
 /* === Compaction ========================================================== */
 
-/* Is more than one part in @parts of the shard free? */
+/* Is more than 1/@parts of the shard free? */
 static inline bool shard_sparse(const struct zbud_shard *shard, unsigned int parts)
 {
 	unsigned long nr_pages = READ_ONCE(shard->nr_pages);
@@ -862,8 +853,8 @@ static bool shard_wants_compaction(struct zbud_shard *shard)
 }
 
 /*
- * Copy an object, or a part of one, to another page of the shard, and tell its
- * owner.  The page it is in is isolated, and so is not found.
+ * Copy an object, or a part of one, to another page of the shard, and update its
+ * handle.  Its old page is isolated, so the search does not find it.
  */
 static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
@@ -892,8 +883,8 @@ static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 }
 
 /*
- * Of the pages of cells that others of their class have room for, one with the
- * most free space: more than compaction leaves.
+ * Find the emptiest page of cells whose objects fit into other pages of its class,
+ * if that has more free cells than compaction leaves.
  */
 static struct page *sparsest_cells(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
@@ -924,7 +915,7 @@ static struct page *sparsest_cells(struct zbud_shard *shard)
 	return found;
 }
 
-/* Of the pages that can be emptied, the one with the most free space. */
+/* Find the emptiest page that can be emptied. */
 static struct page *sparsest_page(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
 {
@@ -948,7 +939,7 @@ static struct page *sparsest_page(struct zbud_shard *shard)
 	return NULL;
 }
 
-/* Isolate the page to empty next, and hold a reference to it. */
+/* Isolate the page to empty next, and take a reference to it. */
 static struct page *isolate_sparsest_page(struct zbud_shard *shard)
 {
 	struct page *page;
@@ -962,19 +953,19 @@ static struct page *isolate_sparsest_page(struct zbud_shard *shard)
 	return page;
 }
 
-/* What became of a page that is to be emptied. */
+/* The result of a step to empty a page */
 enum zbud_step {
-	ZBUD_MOVED,		/* an object, and there are more */
-	ZBUD_EMPTIED,		/* the page has left the shard */
-	ZBUD_PINNED,		/* somebody has begun to read from the page */
-	ZBUD_STUCK,		/* there is no room for what is left in the page */
-	ZBUD_FIXED,		/* what is left in the page is never moved */
+	ZBUD_MOVED,		/* moved one object; there may be more */
+	ZBUD_EMPTIED,		/* the page was empty and has left the shard */
+	ZBUD_PINNED,		/* a reader has pinned the page */
+	ZBUD_STUCK,		/* no other page has room for the next object */
+	ZBUD_FIXED,		/* the next object can never be moved */
 };
 
 /*
  * Move the first object of a page that isolate_sparsest_page() returned, or put
- * the page back.  The search begins at @slot, and what is returned there is where
- * the next one does: as nothing is added to the page, what was empty stays so.
+ * the page back.  Start searching at @slot, and return there where to go on:
+ * nothing is added to the page, so empty slots stay empty.
  */
 static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page,
 				     unsigned int *slot)
@@ -983,10 +974,10 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 	struct zbud_run run;
 
 	guard(spinlock)(&shard->lock);
-	/* Frees that came between may have emptied it. */
+	/* Frees may have emptied it meanwhile. */
 	if (page->zbud_shard != shard)
 		return ZBUD_EMPTIED;
-	/* It stays isolated, or it would be the sparsest again. */
+	/* Keep it isolated, or it would be the emptiest again. */
 	if (PageHWPoison(page))
 		return ZBUD_FIXED;
 	run = find_run(page, *slot);
@@ -998,7 +989,7 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 	} else if (move_run(shard, &run)) {
 		if (!drop_run(shard, &run))
 			return ZBUD_MOVED;
-		/* Not yet: the caller has a reference. */
+		/* This does not free it yet: the caller has a reference. */
 		free_pool_page(page);
 		return ZBUD_EMPTIED;
 	}
@@ -1007,8 +998,8 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 }
 
 /*
- * Empty one page of the shard.  The lock is held for one object at a time:
- * with large pages, to move one and to make room for it takes long enough.
+ * Empty one page of the shard.  Hold the lock for one object at a time: with large
+ * pages, moving one and making room for it takes long enough.
  */
 static enum zbud_step shard_empty_page(struct zbud_shard *shard)
 {
@@ -1030,7 +1021,7 @@ static enum zbud_step shard_empty_page(struct zbud_shard *shard)
 	return step;
 }
 
-/* Empty up to @nr pages while more than one part in @parts is free. */
+/* Empty up to @nr pages while more than 1/@parts of the shard is free. */
 static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
 				   unsigned long nr)
 {
@@ -1055,10 +1046,10 @@ static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
 }
 
 /**
- * zbud_compact() - give free space back that is spread over a pool's pages
+ * zbud_compact() - compact a pool to free pages
  * @pool: the pool
  *
- * The pool does so by itself, but later, and only if there is much.
+ * Pools also compact themselves, but later, and only if there is much to gain.
  *
  * Context: May sleep.
  */
@@ -1080,7 +1071,7 @@ static void compaction_worker(struct work_struct *work)
 		compact_shard(&pool->shards[i], ZBUD_COMPACT_STOP, ULONG_MAX);
 }
 
-/* About as many pages can a shard give back under memory pressure. */
+/* Estimate the pages that a shard can free under memory pressure. */
 static unsigned long shard_shrinkable(const struct zbud_shard *shard)
 {
 	unsigned long nr_free = READ_ONCE(shard->nr_free);
@@ -1124,17 +1115,17 @@ static unsigned long shrinker_scan(struct shrinker *shrinker,
 
 /* === Storing ============================================================= */
 
-/* What zbud_store() is to store. */
+/* An object to store */
 struct zbud_data {
 	const void *src;
 	size_t size;
-	unsigned int bucket;	/* chunks if it is not split, or cells */
-	unsigned int end;	/* of the buckets to search */
+	unsigned int bucket;	/* chunks if not split, or class of cells */
+	unsigned int end;	/* end of the buckets to search */
 	unsigned long *handle;
 	unsigned int home;	/* the first shard to search */
 };
 
-/* Store in the pages that the shard has. */
+/* Store to an existing page of the shard. */
 static bool store_in_shard(struct zbud_shard *shard, const struct zbud_data *data,
 			   bool split)
 {
@@ -1149,7 +1140,7 @@ static bool store_in_shard(struct zbud_shard *shard, const struct zbud_data *dat
 	return true;
 }
 
-/* Store in the pages that up to @nr shards have. */
+/* Store to an existing page of up to @nr shards. */
 static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data,
 			    unsigned int nr)
 {
@@ -1161,7 +1152,7 @@ static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data
 	nr = min(nr, pool->nr_shards);
 	for (i = 0; i < nr; i++) {
 		struct zbud_shard *shard = pool_shard(pool, data->home + i);
-		/* Only a peek: if it is wrong, that costs a little space or time. */
+		/* Read without the lock: a wrong value costs a little space or time. */
 		unsigned int bucket = data_race(largest_bucket(shard));
 
 		if (bucket >= data->bucket && store_in_shard(shard, data, false))
@@ -1175,7 +1166,7 @@ static bool store_in_shards(struct zbud_pool *pool, const struct zbud_data *data
 	return false;
 }
 
-/* The same for those buckets alone that @data names, and not split. */
+/* The same, but only in the given buckets, and without splitting. */
 static bool store_tiny_in_shards(struct zbud_pool *pool,
 				 const struct zbud_data *data, unsigned int nr)
 {
@@ -1184,7 +1175,7 @@ static bool store_tiny_in_shards(struct zbud_pool *pool,
 	nr = min(nr, pool->nr_shards);
 	for (i = 0; i < nr; i++) {
 		struct zbud_shard *shard = pool_shard(pool, data->home + i);
-		/* Only a peek, as above. */
+		/* Read without the lock, as above. */
 		unsigned int bucket = data_race(find_next_bit(shard->bitmap,
 							      data->end, data->bucket));
 
@@ -1224,8 +1215,8 @@ static bool store_in_new_page(struct zbud_pool *pool,
 }
 
 /*
- * Store in a cell, or where a page has so little left that nothing else would
- * miss the slot.
+ * Store to a cell, or to a page that has too little room left for larger objects to
+ * need the slot.
  */
 static bool store_tiny(struct zbud_pool *pool, const struct zbud_data *data,
 		       gfp_t gfp, int nid)
@@ -1246,16 +1237,16 @@ static bool store_tiny(struct zbud_pool *pool, const struct zbud_data *data,
 /**
  * zbud_store() - store an object
  * @pool: the pool
- * @src: what to store
- * @size: bytes of it, 1 to PAGE_SIZE
- * @gfp: how to get a page if none in the pool has room
- * @nid: the node that such a page should come from, or NUMA_NO_NODE
- * @handle: where to keep the handle, if it is stored.  The word belongs to zbud
- *	until the object is freed, and must stay where it is.
+ * @src: the data
+ * @size: its size in bytes, 1 to PAGE_SIZE
+ * @gfp: flags to allocate a page if none in the pool has room
+ * @nid: preferred node for that, or NUMA_NO_NODE
+ * @handle: returns the handle.  The word belongs to zbud until the object is
+ *	freed, and must not move.
  *
- * Context: Sleeps if @gfp lets it.  Takes a shard lock, so not from interrupts.
- * Return: 0, -EINVAL if @size is 0, or -ENOMEM if @size is more than a page or
- * there was no memory.
+ * Context: May sleep if @gfp allows it.  Takes a shard lock, so not from interrupts.
+ * Return: 0; -EINVAL if @size is 0; -ENOMEM if @size is more than a page, or
+ * without memory.
  */
 int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 	       int nid, unsigned long *handle)
@@ -1271,7 +1262,7 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 
 	if (!size || size > PAGE_SIZE)
 		return size ? -ENOMEM : -EINVAL;
-	/* If there is no memory, any room will do. */
+	/* Without memory, any room will do. */
 	return (size_is_tiny(size) ? store_tiny(pool, &data, gfp, nid) :
 		store_in_shards(pool, &data, ZBUD_SHARDS_SEARCHED) ||
 		store_in_new_page(pool, &data, gfp, nid)) ||
@@ -1281,10 +1272,10 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 /**
  * zbud_free() - free an object
  * @pool: the pool
- * @handle: the object's handle.  The object must not be being read.
+ * @handle: the object's handle.  Nobody may be reading the object.
  *
- * The word is 0 afterwards.  A page that is left without objects is free when
- * this returns, or when migration lets go of it.
+ * Sets the handle to 0.  Frees the page if it has no objects left, unless migration
+ * has a reference to it, too.
  *
  * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
  */
@@ -1298,7 +1289,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 	unsigned int i;
 
 	shard = lock_object(pool, handle, &word);
-	/* If the object is not found whole, what there is of it stays there. */
+	/* If a part is missing, leave the other one alone. */
 	WRITE_ONCE(*handle, 0);
 	if (!find_object(shard, handle, word, &obj, false)) {
 		spin_unlock(&shard->lock);
@@ -1318,20 +1309,20 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 }
 
 /**
- * zbud_read_begin() - get at an object's data
+ * zbud_read_begin() - start reading an object
  * @pool: the pool
  * @handle: the object's handle
- * @sg: ZBUD_SG_ENTRIES entries, which are made a list of one or two that
- *	cover the data
- * @len: bytes to read, not more than were stored
+ * @sg: array of ZBUD_SG_ENTRIES entries; returns a list of one or two that cover
+ *	the data
+ * @len: bytes to read, at most the object's size
  *
- * Pins the data until zbud_read_end(), which needs the list as it is.  The
- * object must not be freed meanwhile.
+ * Pins the data until zbud_read_end(), which needs the unchanged list.  The object
+ * must not be freed meanwhile.
  *
- * Context: Does not sleep, but the caller may until zbud_read_end().  Takes a
- * shard lock, so not from interrupts.
- * Return: 0, or -EIO if there is no such object, or less of it than @len; then
- * nothing is pinned.
+ * Context: Does not sleep, but the caller may sleep before zbud_read_end().  Takes
+ * a shard lock, so not from interrupts.
+ * Return: 0; or -EIO if there is no such object or it is shorter than @len, and
+ * then nothing is pinned.
  */
 int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len)
@@ -1361,14 +1352,14 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 }
 
 /**
- * zbud_read_end() - let go of an object's data
- * @sg: the list that zbud_read_begin() made
+ * zbud_read_end() - end reading an object
+ * @sg: the list from zbud_read_begin()
  *
  * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
  */
 void zbud_read_end(struct scatterlist *sg)
 {
-	/* That of both pages: a page that is pinned stays in its shard. */
+	/* Both pages are in this shard: a pinned page does not change shards. */
 	struct zbud_shard *shard = sg_page(sg)->zbud_shard;
 
 	guard(spinlock)(&shard->lock);
@@ -1388,7 +1379,7 @@ unsigned long zbud_total_pages(struct zbud_pool *pool)
 }
 
 /**
- * zbud_meta_bytes() - memory that a pool needs besides its pages
+ * zbud_meta_bytes() - memory that a pool uses besides its pages
  * @pool: the pool
  *
  * Return: bytes.
@@ -1431,14 +1422,14 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 }
 
 /**
- * zbud_create_pool() - make an empty pool
+ * zbud_create_pool() - create an empty pool
  *
- * Context: Sleeps.
- * Return: the pool, or NULL if there was no memory.
+ * Context: May sleep.
+ * Return: the pool, or NULL without memory.
  */
 struct zbud_pool *zbud_create_pool(void)
 {
-	/* min() of two macros this long is too much for sparse. */
+	/* MIN(), because sparse rejects the expansion of min() here. */
 	const unsigned long max_shards = ZBUD_MAX_SHARDS;
 
 	return create_pool(min(roundup_pow_of_two(nr_cpu_ids * ZBUD_SHARDS_PER_CPU),
@@ -1460,7 +1451,7 @@ void zbud_destroy_pool(struct zbud_pool *pool)
 	cancel_delayed_work_sync(&pool->compaction);
 	for (i = 0; i < pool->nr_shards; i++)
 		nr_lost += pool->shards[i].nr_lost;
-	/* Objects have owners who would read the memory: rather leak it. */
+	/* The objects' owners may still read the memory: leak it. */
 	if (zbud_total_pages(pool)) {
 		WARN_ON(!nr_lost);
 		return;

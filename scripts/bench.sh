@@ -15,7 +15,11 @@
 #   age		the same, of pages that are not used for a while, and are compressed again
 #   compile		the same, of a compiler in a cgroup that is too small for it
 #   locks		which locks are taken, waited for and held while eight processes swap, by the kernel's own statistics
+#   spill	what leaves the cache for a disk: bytes and requests, what the disk holds, faults, swapoff. spill-hdd: of a
+#		disk that reads 150 times a second. SPILL_MIB=1024: so much, instead of 192 MiB. UNPACKED=BZIMAGE: beside a
+#		kernel of the series whose backing device does not pack
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
+#   density	how dense cold pages could be, in user space (bench-density.sh); only if it is named
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -35,6 +39,8 @@ machines=(
 	'ramzswap-hot series ramzswap-hot'
 )
 nr_references=2
+[ -z "${UNPACKED:-}" ] || machines+=('unpacked unpacked ramzswap-backing')
+spill=${SPILL_MIB:-192}
 
 # Under pressure: memory, how many percent of it compressed pages may take, the disk for the others (MiB); how
 # much is written and never used again, how much is used (MiB), and how often a page of that.
@@ -70,6 +76,9 @@ cases=(
 	# Waits are counted with many CPUs. How long a lock is held is told by a clock that counts instructions, with one.
 	'locks-8 8-cpus locks 8 24'
 	'locks-1 1-cpu locks 8 24'
+	'spill-ssd held spill held'
+	"spill-ssd pages spill $spill"
+	"spill-hdd pages spill $spill"
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
 	'compile 16k+64k compile 80 16 64'
@@ -98,6 +107,7 @@ takes_part() {
 	aging-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
 	capacity-*) [ "$2" != "${2#zram}" ] || [ "$2" = ramzswap ] || [ "$2" = none ] ;;
 	*-none | *-zram-zstd) false ;;
+	spill-*) [ "$2" = zswap ] || [ "$2" = ramzswap-backing ] ;;
 	locks-*) [ "$2" != zram ] && [ "$2" != ramzswap-backing ] ;;
 	compile-*) [ "$2" = zswap ] ;;
 	esac
@@ -111,6 +121,11 @@ start() {
 	case $clock-$mode in
 	pressure-* | aging-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
 	capacity-*) vm+=(-m "${clock#*-}") cmdline+=' CAPACITY=yes' ;;
+	spill-*)
+		vm+=(-m $((spill + 384)) -s $((spill + 64)))
+		cmdline+=' LIMIT=1 FACTOR=5'
+		[ "$clock" != spill-hdd ] || vm+=(-S throttling.iops-read=150)
+		;;
 	locks-*)
 		vm+=(-m 1024)
 		[ "$mode" != zswap ] || vm+=(-s 256)
@@ -123,7 +138,7 @@ start() {
 	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	case $clock in instructions | age) vm+=(-I) ;; esac
 	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity} "$guest/$clock.cases/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity,spill} "$guest/$clock.cases/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -161,12 +176,14 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | age | aging | capacity | instructions | locks | compile | zbud | capacity-*) kinds+=("$arg") ;;
+	time | pressure | age | aging | capacity | instructions | locks | compile | spill | zbud | density | capacity-* | spill-*) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
-[ ${#kinds[@]} != 0 ] || kinds=(instructions age compile time pressure aging capacity locks zbud)
+[ ${#kinds[@]} != 0 ] || kinds=(instructions age compile time pressure aging capacity spill locks zbud)
 wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* || " ${kinds[*]} " = *" $1 "* ]]; }
+
+[ "${kinds[*]}" != density ] || exec "$TOP/scripts/bench-density.sh"
 
 lock "$BUILD" bench
 need_pkgs build vm
@@ -174,6 +191,7 @@ mkdir -p "$out" "$LOGS" "$guest"
 mapfile -t kernels < <(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u)
 ! wanted locks || kernels+=("${kernels[@]/%/-lockstat}")
 for kernel in "${kernels[@]}"; do
+	[ "$kernel" != unpacked ] || { cp "$UNPACKED" "$guest/unpacked.bzImage" && continue; }
 	[ -n "$no_build" ] || build_kernel "$kernel"
 	# The same kernel in all rounds, whatever is built meanwhile
 	cp "$(kernel_image "$kernel")" "$guest/$kernel.bzImage" || die "there is no kernel $kernel"
@@ -183,7 +201,7 @@ done
 say "compiling swapbench"
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$guest" LDFLAGS=-static "$guest/swapbench" \
 	>"$LOGS/bench.build.log" 2>&1 || die "swapbench does not compile; see $LOGS/bench.build.log"
-for program in inversion age aging capacity locks; do
+for program in inversion age aging capacity locks spill; do
 	gcc -O2 -Wall -Wextra -static -o "$guest/$program" "$TOP/scripts/bench/$program.c"
 done
 # A compiler with its libraries, and a file of the kernel for it
@@ -227,7 +245,7 @@ for clock in instructions age compile; do
 	done
 done
 # Timed, one after the other.
-for clock in time pressure aging capacity-512 capacity-2048 capacity-8192 locks-8 locks-1; do
+for clock in time pressure aging capacity-512 capacity-2048 capacity-8192 spill-ssd spill-hdd locks-8 locks-1; do
 	wanted "$clock" || continue
 	for ((round = 1; round <= rounds; round++)); do
 		say "$clock, round $round of $rounds"

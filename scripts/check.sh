@@ -145,6 +145,7 @@ result "kernel-doc of the added files" kernel_doc
 [ ! -e "$TREE/tools/mm/ramzswapstat.c" ] || result "ramzswapstat, and its manual" ramzswapstat
 say "checking scripts and files"
 result "shellcheck" shellcheck_all
+result "the manual of ramzswap-tools" mandoc -T lint -W style scripts/debian/ramzswap.conf.5
 result "no file names a mirror" no_mirror
 result "nothing below build/ is tracked" nothing_built
 [ $failed = 0 ]

@@ -6,19 +6,21 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || die "usage: $0 tree|build|vm|check|clang|cross-ARCH|PACKAGE..."
+[ $# -gt 0 ] || die "usage: $0 tree|build|deb|vm|check|density|clang|cross-ARCH|PACKAGE..."
 packages=()
 for name in "$@"; do
 	case $name in
 	tree) packages+=(git xz-utils) ;;
 	build) packages+=(build-essential flex bison bc libelf-dev libssl-dev ccache xz-utils perl python3 rsync
 		kmod cpio) ;;
+	deb) packages+=(debhelper dpkg-dev libdw-dev) ;;
 	vm) packages+=(qemu-system-x86 busybox-static cpio e2fsprogs libcap-dev) ;;
 	cross-arm) packages+=(gcc-arm-linux-gnueabihf) ;;
 	cross-arm64) packages+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross) ;;
 	cross-i386) packages+=(gcc-i686-linux-gnu libc6-dev-i386-cross) ;;
 	cross-s390x) packages+=(gcc-s390x-linux-gnu libc6-dev-s390x-cross) ;;
 	cross-ppc64le) packages+=(gcc-powerpc64le-linux-gnu) ;;
+	density) packages+=(gcc libzstd-dev liblz4-dev) ;;
 	clang) packages+=(clang-19 lld-19 llvm-19) ;;
 	check) packages+=(gcc git libc6-dev mandoc perl python3 python3-git python3-ply shellcheck) ;;
 	*) packages+=("$name") ;;

@@ -2,6 +2,7 @@
 # Fetch Debian's package with the source of Linux 7.3, and print the path of the .deb.
 #
 # Usage: fetch-source.sh SUITE [VERSION SHA256]
+#	 PACKAGE=linux-config-7.3 fetch-source.sh ...	another package, of this machine's architecture
 #
 # Without VERSION, or if the suite no longer has it, the newest 7.3 there is taken. The machine's apt
 # configuration only says which mirror to use; apt's own lists, caches and sources stay as they are.
@@ -12,7 +13,9 @@ set -euo pipefail
 
 suite=${1:?usage: $0 SUITE [VERSION SHA256]}
 version=${2:-} sha256=${3:-}
-package=linux-source-7.3
+package=${PACKAGE:-linux-source-7.3}
+arch=${PACKAGE:+$(dpkg --print-architecture)}
+arch=${arch:-all}
 debs=$CACHE/debs
 otherwise="Or use a kernel clone of your own: LINUX=/path/to/linux.git make tree"
 
@@ -20,7 +23,7 @@ exec 3>&1 >&2 # messages go to stderr, only the path to stdout
 
 # A package is in the cache together with its sha256, the pinned one or what apt verified.
 cached() {
-	local deb=$debs/${package}_$1_all.deb sum=$2
+	local deb=$debs/${package}_$1_$arch.deb sum=$2
 
 	[ -f "$deb" ] || return
 	[ -n "$sum" ] || sum=$(cat "$deb.sha256" 2>/dev/null || echo unknown)
@@ -80,6 +83,6 @@ deb=("$WORK"/out/*.deb)
 	die "the mirror's $package $version is not the one that is pinned here (sha256)" \
 		"Fetch it again later, and see who else uses that mirror. $otherwise"
 sum=$(sha256sum <"${deb[0]}")
-echo "${sum%% *}" >"$debs/${package}_${version}_all.deb.sha256"
-mv "${deb[0]}" "$debs/${package}_${version}_all.deb"
-echo "$debs/${package}_${version}_all.deb" >&3
+echo "${sum%% *}" >"$debs/${package}_${version}_$arch.deb.sha256"
+mv "${deb[0]}" "$debs/${package}_${version}_$arch.deb"
+echo "$debs/${package}_${version}_$arch.deb" >&3

@@ -1,27 +1,30 @@
 #!/bin/bash
 # Run the series' KUnit suites on User-mode Linux, and print one result for each case.
 #
-# Usage: kunit.sh [KUNITCONFIG]    a file in the tree, by default zbud's
+# Usage: kunit.sh [KUNITCONFIG...]    files in the tree, by default all of the series
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 need_pkgs build
 need_tree
-config=${1:-mm/tests/zbud.kunitconfig}
+configs=("$@")
+[ $# != 0 ] || configs=(mm/tests/zbud.kunitconfig mm/tests/ramzswap_blocks.kunitconfig)
 obj=$BUILD/obj/kunit
 log=$BUILD/logs/kunit.log
 json=$BUILD/logs/kunit.json
 
-[ -f "$TREE/$config" ] || die "$TREE has no $config" "Name the series' .kunitconfig, or run 'make tree'."
+for config in "${configs[@]}"; do
+	[ -f "$TREE/$config" ] || die "$TREE has no $config" "Name the series' .kunitconfig, or run 'make tree'."
+done
 need_space "$BUILD" 1000
 lock "$BUILD" kunit
 mkdir -p "$obj" "$BUILD/logs"
 rm -f "$json"
 
-say "building and running the KUnit suites of $config on UML (log: $log)"
+say "building and running the KUnit suites of ${configs[*]} on UML (log: $log)"
 status=0
-(cd "$TREE" && python3 tools/testing/kunit/kunit.py run --arch=um --kunitconfig="$config" --build_dir="$obj" \
+(cd "$TREE" && python3 tools/testing/kunit/kunit.py run --arch=um "${configs[@]/#/--kunitconfig=}" --build_dir="$obj" \
 	--kernel_args ncpus=2 --kernel_args seccomp=on --make_options CC='ccache gcc' \
 	--jobs "$(nproc)" --timeout 600 --json="$json") >"$log" 2>&1 </dev/null ||
 	status=$?

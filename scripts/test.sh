@@ -41,6 +41,7 @@ vm_lane_all=(
 	'arch-test s390x'
 	'arch-test arm64-4k'
 	'arch-test i386-highmem'
+	'try-debian'
 )
 build_lane_all=(
 	'patches-build'

@@ -15,7 +15,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # What the slow kernels get in "make test-all" only; the quick ones run it in "make test".
-slow=(device large_swapin corrupt_data)
+slow=(device large_swapin corrupt_data cold alloc_failure)
 
 kernel=${1:-series}
 only=("${@:2}") part=''
@@ -50,7 +50,7 @@ arguments() {
 	# Single pages on the ramzswap device are enough there.
 	*debug:corrupt_data | kcsan:corrupt_data) echo ' -V on_a_disk' ;;
 	# Ten thousand of these take long enough there.
-	*debug:cold_race | kcsan:cold_race) echo ' -V hundred_thousand_pages' ;;
+	*debug:cold_often | kcsan:cold_often) echo ' -V hundred_thousand_pages' ;;
 	esac
 }
 

@@ -1,13 +1,13 @@
 #!/bin/bash
 # Boot a kernel in QEMU, run a program in it, and return its exit status.
 #
-#   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
+#   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-S OPTIONS] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
 #         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-j CPUS] [-P PLUGIN] PROGRAM [FILE...]
 #   vm.sh -i ...		the same machine with a prompt, and only FILEs
 #
 # KERNEL: a name as in lib.sh (default: series), or the path of a bzImage.
 # PROGRAM, FILEs and directories are in the guest's /job; NAME=VALUE in CMDLINE is in its environment.
-# SWAP_MIB: an ordinary swap disk of that size, already in use. IMAGE: a disk, /dev/disk/NAME, read-only with
+# SWAP_MIB: an ordinary swap disk of that size, already in use. OPTIONS: QEMU's options for its drive. IMAGE: a disk, /dev/disk/NAME, read-only with
 # -d, written to with -w.
 # -x: the power goes when TEXT is a line of the guest's output. That is what is expected then: status 0.
 # CPUS: how many, 2 by default.
@@ -22,13 +22,14 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 args=("$@")
-kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin=''
-while getopts k:m:c:s:d:w:t:n:x:j:P:iI opt; do
+kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin='' swap_options=''
+while getopts k:m:c:s:S:d:w:t:n:x:j:P:iI opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	m) memory=$OPTARG ;;
 	c) cmdline=$OPTARG ;;
 	s) swap=$OPTARG ;;
+	S) swap_options=,$OPTARG ;;
 	d) disks+=("$OPTARG,readonly=on") ;;
 	w) disks+=("$OPTARG") ;;
 	t) limit=$OPTARG ;;
@@ -104,7 +105,7 @@ disk() {
 }
 if [ "$swap" -gt 0 ]; then
 	truncate -s "${swap}M" "$work/swap"
-	disk swap "file=$work/swap,cache=unsafe"
+	disk swap "file=$work/swap,cache=unsafe$swap_options"
 fi
 for d in "${disks[@]}"; do
 	disk "${d%%=*}" "file=${d#*=}"

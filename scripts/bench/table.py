@@ -44,6 +44,18 @@ METRICS = [
     ("capacity: s from the last MiB to the kill", "capacity", "since_last", 1e-9, 2, None),
     ("capacity: s, longest without a MiB before that", "capacity", "longest", 1e-9, 2, None),
     ("capacity: s in which all waited for memory", "capacity", "pressure_full", 1e-9, 2, None),
+    ("spill: bytes written a page written", "spill", "written_bytes_page", 1, 0, None,
+     "ramzswap-backing <= 1352, zstd <= 983"),
+    ("spill: requests to write 100 pages", "spill", "written_requests_page", 100, 2, None),
+    ("spill: MiB held, with what is in memory", "spill", "held", 1 / 256, 0, None,
+     "ramzswap-backing / series >= 3.000"),
+    ("spill: us a random fault, median", "spill", "fault_median", 1e-3, 1, None,
+     "ramzswap-backing / unpacked <= 1.100"),
+    ("spill: us a random fault, 9 of 10 within", "spill", "fault_high", 1e-3, 1, None),
+    ("spill: requests to read 100 pages, in sequence", "spill", "sequence_requests_page", 100, 2, None,
+     "ramzswap-backing <= 35"),
+    ("spill: s of swapoff", "spill", "swapoff", 1e-9, 2, None, "ramzswap-backing / series <= 0.500"),
+    ("spill: requests of swapoff", "spill", "swapoff_requests", 1, 0, None),
     *((f"locks, {phase}: {what}", "locks", f"{phase}_{metric}", scale, decimals, [case])
       for phase in ("out", "in", "exit")
       for what, case, metric, scale, decimals in [
@@ -88,6 +100,8 @@ Age: see the head of scripts/bench/age.c. ramzswap-hot: with zswap.cold_compress
 Locks: eight processes swap 24 MiB each at once, LZ4, in kernels with CONFIG_LOCK_STAT. Taken, waited for and from another
 CPU: all locks of the kernel, eight emulated CPUs. Held: those of swap (see scripts/bench/locks.c), one CPU, a ns is an
 instruction, and interrupts are included.
+Spill: real pages that go to the disk, and come back; of zswap, the cache may take 1 % of memory. Times are of an emulated
+machine. ssd: a disk as fast as the host's memory; hdd: one that reads 150 times a second.
 Compile: three cc1 of the same file at once, in 80 % of what they take with 4k if they may. 16k+64k: folios of these
 sizes are enabled, so that memory is taken in them at once. All that the cgroup's processes do is counted."""
 
@@ -99,7 +113,9 @@ def read(path):
             if line.startswith("#"):
                 continue
             clock, nr, machine, case, metric, value = line.split()
-            clock = clock.partition("-")[0]
+            clock, _, kind = clock.partition("-")
+            # Of the others, the cases have these names.
+            case = f"{case}, {kind}" if clock == "spill" else case
             if machine not in machines:
                 machines.append(machine)
             if case not in cases:

@@ -4,6 +4,8 @@
  * but none is lost, and nothing is leaked.
  */
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <unistd.h>
@@ -12,6 +14,7 @@
 #include "swap_util.h"
 
 #define NR_PAGES	(8 * MIB / page_size)
+#define MANY_TIMES	1000000000
 
 static const char *skip_reason;
 
@@ -36,11 +39,20 @@ static bool injectors_prepare(int percent)
 		if (!injector_set(injectors[i], "task-filter", 1) ||
 		    !injector_set(injectors[i], "verbose", 0) ||
 		    !injector_set(injectors[i], "ignore-gfp-wait", 0) ||
-		    !injector_set(injectors[i], "times", -1) ||
+		    !injector_set(injectors[i], "times", MANY_TIMES) ||
 		    !injector_set(injectors[i], "probability", percent))
 			return false;
 	return injector_set("fail_page_alloc", "min-order", 0) &&
 	       injector_set("fail_page_alloc", "ignore-gfp-highmem", 0);
+}
+
+/* Allocations that have failed since injectors_prepare() */
+static long long failures(const char *injector)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/times", injector);
+	return MANY_TIMES - file_number(path);
 }
 
 /* Open file: opening it could fail itself while failures are injected. */
@@ -59,11 +71,17 @@ static bool injectors_stop(void)
 FIXTURE(alloc_failure) {
 	struct region r;
 	long long stored, pool;
+	char memcg[256];
 };
 
-/* With a disk behind the cache, or without one. */
+/*
+ * With a disk behind the cache, a backing device, or nothing; and with pages
+ * compressed again.
+ */
 FIXTURE_VARIANT(alloc_failure) {
 	bool device;
+	bool backed;
+	bool cold;
 	unsigned long folio_kib;
 };
 
@@ -72,6 +90,16 @@ FIXTURE_VARIANT_ADD(alloc_failure, on_a_disk) {
 
 FIXTURE_VARIANT_ADD(alloc_failure, in_memory) {
 	.device = true,
+};
+
+FIXTURE_VARIANT_ADD(alloc_failure, in_memory_and_cold) {
+	.device = true,
+	.cold = true,
+};
+
+FIXTURE_VARIANT_ADD(alloc_failure, on_a_backing_device) {
+	.device = true,
+	.backed = true,
 };
 
 FIXTURE_VARIANT_ADD(alloc_failure, in_memory_64k) {
@@ -92,8 +120,23 @@ FIXTURE_SETUP(alloc_failure)
 	if (variant->device) {
 		ASSERT_EQ(0, attr_write("reset", "1"));
 		ASSERT_TRUE(other_swap_off());
-		ASSERT_TRUE(device_on());
 	}
+	if (variant->backed) {
+		char disk[64];
+
+		if (!other_swap_disk(disk, sizeof(disk), 4 * NR_PAGES * page_size))
+			SKIP(other_swap_on(); return, "no swap disk to borrow");
+		if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
+		    !memcg_enter(self->memcg))
+			SKIP(other_swap_on(); return,
+			     "there is no cgroup2 with a memory controller");
+		ASSERT_EQ(0, attr_write("backing_dev", disk));
+	}
+	if (variant->device)
+		ASSERT_TRUE(device_on());
+	if (variant->cold && (!file_write(ZSWAP_PARAM "compressor", "lz4") ||
+			      !file_write(ZSWAP_PARAM "cold_compressor", "zstd")))
+		SKIP(return, "there are no two compressors");
 	thp_only_size(variant->folio_kib);
 	self->stored = pages_stored();
 	self->pool = pool_pages();
@@ -113,10 +156,17 @@ FIXTURE_TEARDOWN(alloc_failure)
 	EXPECT_EQ(self->stored, pages_stored());
 	EXPECT_EQ(self->pool, pool_pages());
 	thp_only_size(0);
+	zswap_defaults();
 	if (variant->device) {
 		EXPECT_EQ(0, swapoff(DEVICE_PATH));
 		EXPECT_EQ(0, attr_write("reset", "1"));
 		other_swap_on();
+	}
+	if (variant->backed) {
+		*strrchr(self->memcg, '/') = '\0';
+		EXPECT_TRUE(memcg_enter(self->memcg));
+		strcat(self->memcg, "/ramzswap-test");
+		memcg_remove(self->memcg);
 	}
 }
 
@@ -139,7 +189,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_out, TEST_SECONDS)
 	 * A disk takes what zswap cannot. Without one, the pool finds room in
 	 * its pages.
 	 */
-	most = variant->device ? NR_PAGES / 2 : NR_PAGES;
+	most = variant->device && !variant->backed ? NR_PAGES / 2 : NR_PAGES;
 	EXPECT_LT(NR_PAGES / 2, out[0]);
 	EXPECT_GE(most, out[3]);
 	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));
@@ -162,6 +212,120 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_in, TEST_SECONDS)
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 		region_write_all(&self->r);
 	}
+}
+
+/* Whatever fails, the old copy stays, and its turn comes again. */
+TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECONDS)
+{
+	const int percent[] = { 1, 10, 50, 100 };
+	int squeeze = open(DEVICE_SYSFS "squeeze", O_WRONLY), i;
+	long long squeezed, failed, done;
+
+	if (!variant->cold)
+		SKIP(return, "not when nothing is compressed again");
+	ASSERT_LE(0, squeeze);
+	for (i = 0; i < ARRAY_SIZE(percent); i++) {
+		region_page_out(&self->r);
+		squeezed = stat_of("num_squeezed");
+		ASSERT_TRUE(injectors_start(percent[i]));
+		for (failed = done = 0; failed + done < 20; )
+			if (pwrite(squeeze, "64K", 3, 0) == 3)
+				done++;
+			else
+				failed++;
+		ASSERT_TRUE(injectors_stop());
+		squeezed = stat_of("num_squeezed") - squeezed;
+		TH_LOG("%3d %% fail: %lld writes failed, %lld pages became smaller",
+		       percent[i], failed, squeezed);
+		/* A write takes a dozen allocations before the first page. */
+		EXPECT_TRUE(percent[i] > 10 || squeezed);
+		EXPECT_TRUE(percent[i] < 100 || !(squeezed || done));
+		EXPECT_EQ(0, attr_write("squeeze", "1T"));
+		/* What is hot now could not be made smaller, or took little before. */
+		EXPECT_GT(stat_of("pages_stored") / 2, stat_of("pages_hot"));
+		EXPECT_LE(stat_of("pages_hot"), stat_of("num_hopeless"));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		region_write_all(&self->r);
+	}
+	close(squeeze);
+}
+
+/* When there is no room, and no memory to make it either */
+TEST_F_TIMEOUT(alloc_failure, loses_nothing_when_there_is_no_room, TEST_SECONDS)
+{
+	const int percent[] = { 1, 10, 50, 100 };
+	long long squeezed;
+	int i;
+
+	if (!variant->cold)
+		SKIP(return, "not when nothing is compressed again");
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	for (i = 0; i < ARRAY_SIZE(percent); i++) {
+		squeezed = stat_of("num_squeezed");
+		madvise(self->r.mem, NR_PAGES * page_size / 8, MADV_PAGEOUT);
+		ASSERT_TRUE(injectors_start(percent[i]));
+		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+		ASSERT_TRUE(injectors_stop());
+		squeezed = stat_of("num_squeezed") - squeezed;
+		TH_LOG("%3d %% fail: %lld pages became smaller", percent[i], squeezed);
+		EXPECT_TRUE(squeezed || percent[i] > 10);
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		region_write_all(&self->r);
+	}
+}
+
+/*
+ * Pages leave memory when no allocation succeeds. What is allocated at all is the
+ * table of their places, a page for each 512 of them; it has a reserve.
+ */
+TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
+{
+	static const char size[] = "8M";
+	long long before, written = 0, pages = 0, objects = 0;
+	char path[300];
+	int reclaim, i;
+
+	if (!variant->backed)
+		SKIP(return, "not without a backing device");
+	region_unmap(&self->r);
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 73));
+	ASSERT_EQ(0, mlock(self->r.version, NR_PAGES * sizeof(*self->r.version)));
+	region_write_all(&self->r);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	before = stat_of("bdev_num_writes");
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "shrinker_enabled", "Y"));
+	snprintf(path, sizeof(path), "%s/memory.reclaim", self->memcg);
+	reclaim = open(path, O_WRONLY);
+	ASSERT_LE(0, reclaim);
+
+	for (i = 0; i < 100 && written < NR_PAGES * 9 / 10; i++) {
+		ASSERT_TRUE(injectors_prepare(100));
+		/* The write itself copies what is written, to 8 or 16 bytes. */
+		ASSERT_TRUE(injector_set("failslab", "space", 32));
+		ASSERT_EQ(1, pwrite(make_it_fail, "1", 1, 0));
+		pwrite(reclaim, size, sizeof(size) - 1, 0);
+		ASSERT_TRUE(injectors_stop());
+		pages += failures("fail_page_alloc");
+		objects += failures("failslab");
+		/* A buffer that is not full is written soon. */
+		usleep(50000);
+		written = stat_of("bdev_num_writes") - before;
+	}
+	close(reclaim);
+	ASSERT_TRUE(injector_set("failslab", "space", 0));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "shrinker_enabled", "N"));
+	TH_LOG("%lld pages written in %d rounds; %lld pages and %lld objects were refused",
+	       written, i, pages, objects);
+	EXPECT_LE(NR_PAGES * 9 / 10, written);
+	/*
+	 * Nothing is allocated for each page.  virtio-blk tries to get memory
+	 * for the descriptors of each request, and does without.
+	 */
+	EXPECT_GE(written / 256 + 8, pages);
+	EXPECT_GE(written / 8, objects);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("failed_writes"));
+	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
 int main(int argc, char **argv)

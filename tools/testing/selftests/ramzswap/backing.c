@@ -99,7 +99,7 @@ FIXTURE_TEARDOWN(backing)
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	/* Nothing is left of what was swapped out. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	other_swap_on();
 	*strrchr(self->memcg, '/') = '\0';
@@ -118,8 +118,8 @@ TEST_F_TIMEOUT(backing, gets_what_zswap_does_not_take, TEST_SECONDS)
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 		ASSERT_TRUE(drop_swap_cache(self->memcg));
 		EXPECT_EQ(0, stat_of("pages_stored"));
-		EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
-		EXPECT_GE(NR_PAGES + OWN_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
+		EXPECT_GE(NR_PAGES + OWN_PAGES, stat_of("pages_spilled"));
 		EXPECT_LE(round * NR_PAGES, stat_of("bdev_num_writes"));
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 		EXPECT_LE(round * NR_PAGES * 0.9, stat_of("bdev_num_reads"));
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(backing, has_no_block_for_what_is_in_memory, TEST_SECONDS)
 {
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	EXPECT_EQ(NR_PAGES, stat_of("pages_stored"));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, stat_of("bdev_num_writes"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
@@ -147,8 +147,8 @@ TEST_F_TIMEOUT(backing, gets_pages_once_zswap_is_switched_off, TEST_SECONDS)
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	EXPECT_EQ(half, stat_of("pages_stored"));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
-	EXPECT_LE(NR_PAGES - half, stat_of("backing_blocks_used"));
-	EXPECT_GE(NR_PAGES - half + OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_LE(NR_PAGES - half, stat_of("pages_spilled"));
+	EXPECT_GE(NR_PAGES - half + OWN_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -159,7 +159,7 @@ TEST_F_TIMEOUT(backing, gets_cold_pages_by_itself, TEST_SECONDS)
 	int i;
 
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	ASSERT_TRUE(region_map(&more, NR_PAGES, FILL_TEXT, 52));
 	ASSERT_TRUE(zswap_closed());
 	/* zswap sees that it is full when it is asked for more. */
@@ -169,7 +169,7 @@ TEST_F_TIMEOUT(backing, gets_cold_pages_by_itself, TEST_SECONDS)
 		usleep(50000);
 	}
 	EXPECT_GE(NR_PAGES / 2, stat_of("pages_stored"));
-	EXPECT_LE(NR_PAGES / 2, stat_of("backing_blocks_used"));
+	EXPECT_LE(NR_PAGES / 2, stat_of("pages_spilled"));
 	EXPECT_LT(0, zswap_value("written_back_pages"));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -195,7 +195,7 @@ TEST_F_TIMEOUT(backing, gets_what_a_cgroup_may_not_have_in_zswap, TEST_SECONDS)
 		if (good) {
 			region_write_all(&r);
 			good = region_page_out(&r) == NR_PAGES &&
-			       stat_of("backing_blocks_used") > NR_PAGES / 2 &&
+			       stat_of("pages_spilled") > NR_PAGES / 2 &&
 			       stat_of("pages_stored") < NR_PAGES / 2 &&
 			       !region_wrong_bytes_all(&r);
 		}
@@ -213,23 +213,23 @@ TEST_F_TIMEOUT(backing, frees_blocks_in_ranges_and_singly, TEST_SECONDS)
 	ASSERT_TRUE(zswap_closed());
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
-	left = stat_of("backing_blocks_used");
+	left = stat_of("pages_spilled");
 	ASSERT_LE(NR_PAGES, left);
 	ASSERT_EQ(0, madvise(region_page(&self->r, 3), range * page_size, MADV_DONTNEED));
 	region_mark_zero(&self->r, 3, range);
 	left -= range;
-	EXPECT_EQ(left, stat_of("backing_blocks_used"));
+	EXPECT_EQ(left, stat_of("pages_spilled"));
 	for (i = range + 100; i < NR_PAGES; i += 7, left--) {
 		ASSERT_EQ(0, madvise(region_page(&self->r, i), page_size, MADV_DONTNEED));
 		region_mark_zero(&self->r, i, 1);
 	}
-	EXPECT_EQ(left, stat_of("backing_blocks_used"));
+	EXPECT_EQ(left, stat_of("pages_spilled"));
 	/* A block that was freed and is used again is not confused with another. */
 	region_write(&self->r, 3, again);
 	EXPECT_EQ(again, page_out(region_page(&self->r, 3), again));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
-	EXPECT_LE(left + again, stat_of("backing_blocks_used") + OWN_PAGES);
-	EXPECT_GE(left + again + OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_LE(left + again, stat_of("pages_spilled") + OWN_PAGES);
+	EXPECT_GE(left + again + OWN_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -241,10 +241,10 @@ TEST_F_TIMEOUT(backing, gives_everything_back_at_swapoff, TEST_SECONDS)
 	ASSERT_TRUE(zswap_closed());
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
-	EXPECT_LT(0, stat_of("backing_blocks_used"));
+	EXPECT_LT(0, stat_of("pages_spilled"));
 	ASSERT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, pages_swapped(self->r.mem, NR_PAGES));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	zswap_defaults();
 	ASSERT_TRUE(device_on());
@@ -419,7 +419,54 @@ TEST_F_TIMEOUT(backing, is_not_written_for_what_is_only_read, TEST_SECONDS)
 	region_write_all(&self->r);
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
-	EXPECT_GE(NR_PAGES + OWN_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_GE(NR_PAGES + OWN_PAGES, stat_of("pages_spilled"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* What was read from the disk and is still there is younger than what was not. */
+TEST_F_TIMEOUT(backing, keeps_in_memory_what_was_read, TEST_SECONDS)
+{
+	const long long slack = 256 * 1024;
+	const unsigned long some = slack / page_size;
+	long long writes, reads;
+	struct region more;
+	int round;
+
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(drop_swap_cache(self->memcg));
+	zswap_defaults();
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+
+	writes = stat_of("bdev_num_writes");
+	reads = stat_of("bdev_num_reads");
+	for (round = 0; round < 2; round++) {
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		EXPECT_LE(NR_PAGES, stat_of("pages_stored"));
+		EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	}
+	EXPECT_GE(reads + OWN_PAGES, stat_of("bdev_num_reads"));
+
+	/* The oldest of them need not be written to make room. */
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(region_map(&more, some, FILL_TEXT, 58));
+	region_write_all(&more);
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	ASSERT_EQ(some, region_page_out(&more));
+	EXPECT_GE(MIB + slack, stat_of("compr_data_size"));
+	EXPECT_GE(writes + OWN_PAGES, stat_of("bdev_num_writes"));
+	EXPECT_GE(reads + OWN_PAGES, stat_of("bdev_num_reads"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&more));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_LE(reads + NR_PAGES / 2, stat_of("bdev_num_reads"));
+	region_unmap(&more);
+
+	/* What was changed has no block any more. */
+	ASSERT_EQ(0, attr_write("mem_limit", "0"));
+	region_write_all(&self->r);
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_GE(OWN_PAGES, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -502,7 +549,7 @@ static void one_bad_block(struct __test_metadata *_metadata, struct region *r,
 	ASSERT_TRUE(zswap_closed());
 	madvise(r->mem, r->nr_pages * page_size, MADV_PAGEOUT);
 	ASSERT_TRUE(drop_swap_cache(memcg));
-	ASSERT_LE(r->nr_pages, stat_of("backing_blocks_used"));
+	ASSERT_LE(r->nr_pages, stat_of("pages_spilled"));
 	snprintf(rule, sizeof(rule), "add,op=READ,status=IOERR,start=%lu,nr_sectors=%lu",
 		 block * page_size / 512, page_size / 512);
 	ASSERT_TRUE(inject(disk, rule));
@@ -555,7 +602,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
 	ASSERT_TRUE(drop_swap_cache(self->memcg));
 	EXPECT_GE(MIB + slack, stat_of("compr_data_size"));
 	EXPECT_LE(MIB - slack, stat_of("compr_data_size"));
-	EXPECT_LT(NR_PAGES / 2, stat_of("backing_blocks_used"));
+	EXPECT_LT(NR_PAGES / 2, stat_of("pages_spilled"));
 
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, NR_PAGES - some, some));
@@ -666,7 +713,7 @@ TEST_F_TIMEOUT(backing, holds_while_processes_come_and_go, TEST_SECONDS)
 		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
 		if (round % 4 == 0) {
 			EXPECT_EQ(0, swapoff(DEVICE_PATH));
-			EXPECT_EQ(0, stat_of("backing_blocks_used"));
+			EXPECT_EQ(0, stat_of("pages_spilled"));
 			EXPECT_TRUE(device_on());
 		}
 		for (i = 0; i < ARRAY_SIZE(pids); i++) {
@@ -716,7 +763,7 @@ FIXTURE_TEARDOWN(small)
 	zswap_defaults();
 	file_write("/proc/sys/vm/page-cluster", "0");
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	zram_remove(self->zram);
 	other_swap_on();
@@ -760,6 +807,25 @@ TEST_F_TIMEOUT(small, takes_blocks_back_when_they_are_short, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_GE(blocks / 2 + 20, stat_of("backing_blocks_used"));
 	EXPECT_LE(blocks / 2 - 20, stat_of("backing_blocks_used"));
+}
+
+/* Nor have pages that are in zswap as well. */
+TEST_F_TIMEOUT(small, takes_back_blocks_of_what_zswap_has, TEST_SECONDS)
+{
+	const unsigned long blocks = SMALL_BYTES / page_size - 1, some = blocks / 2 - 20;
+
+	ASSERT_TRUE(zswap_closed());
+	ASSERT_EQ(some, page_out(self->r.mem, some));
+	zswap_defaults();
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, some));
+	ASSERT_EQ(some, page_out(self->r.mem, some));
+	ASSERT_LE(some, stat_of("pages_stored"));
+	EXPECT_LE(some, stat_of("backing_blocks_used"));
+	/* As many as there are blocks; zswap keeps what it has. */
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	EXPECT_EQ(blocks - 20, page_out(region_page(&self->r, some), blocks - 20));
+	EXPECT_LE(some, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
 /* Nothing is next to each other on a device that is nearly full. */
@@ -866,7 +932,7 @@ FIXTURE_TEARDOWN(file)
 		return;
 	zswap_defaults();
 	swapoff(DEVICE_PATH);
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	/* Nothing holds the file any longer. */
 	EXPECT_EQ(0, umount(self->dir));
@@ -898,7 +964,7 @@ TEST_F_TIMEOUT(file, gives_back_what_was_swapped_out, TEST_SECONDS)
 		region_write_all(&self->r);
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 		ASSERT_TRUE(drop_swap_cache(self->memcg));
-		EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+		EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	}
 	EXPECT_LE(2 * NR_PAGES, stat_of("bdev_num_reads"));

@@ -261,7 +261,7 @@ TEST_F_TIMEOUT(cgroups, give_up_nothing_for_the_limit_of_another, TEST_SECONDS)
 	before = zswapped_pages(self->a);
 	ASSERT_TRUE(sleeper_start(&b, self->b, 16 * MIB, 74));
 	EXPECT_EQ(before, zswapped_pages(self->a));
-	EXPECT_LT(PAGES(8 * MIB), stat_of("backing_blocks_used"));
+	EXPECT_LT(PAGES(8 * MIB), stat_of("pages_spilled"));
 	status = sleeper_end(&a);
 	EXPECT_EQ(0, status);
 	status = sleeper_end(&b);
@@ -441,7 +441,7 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	ASSERT_EQ(0, mlock(stuck.version, stuck.nr_pages * sizeof(*stuck.version)));
 	region_write_all(&stuck);
 	madvise(stuck.mem, stuck.nr_pages * page_size, MADV_PAGEOUT);
-	EXPECT_LE(PAGES(4 * MIB) - 8, stat_of("backing_blocks_used"));
+	EXPECT_LE(PAGES(4 * MIB) - 8, stat_of("pages_spilled"));
 	/*
 	 * The remaining pages would go to the second device, as its newest
 	 * ones.
@@ -459,6 +459,12 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	ASSERT_TRUE(swap_enable("/dev/" SECOND, DEVICE_PRIO + 1));
 	fill(_metadata, &r, percent * 16 / 5, 85);
 	reads = device_stat(SECOND, "bdev_num_reads");
+	/* The last of them count when they have been written. */
+	for (i = 0; i < 100; i++) {
+		if (device_stat(SECOND, "bdev_num_writes") > PAGES(8 * MIB))
+			break;
+		usleep(20000);
+	}
 	EXPECT_LT(PAGES(8 * MIB), device_stat(SECOND, "bdev_num_writes"));
 	reclaim_all(self->own);
 	disk_reads(_metadata, &r, r.nr_pages - some, some, 1);

@@ -197,6 +197,8 @@ TEST_F_TIMEOUT(device, is_swapped_on_without_mkswap, TEST_SECONDS)
 	ASSERT_GT(nr, i);
 	EXPECT_EQ(attr_number("disksize") - page_size, areas[i].size);
 	EXPECT_EQ(DEVICE_PRIO, areas[i].prio);
+	/* Nobody is to hibernate to it. */
+	EXPECT_STREQ("virtual", areas[i].type);
 	EXPECT_EQ(1, attr_number("initstate"));
 }
 

@@ -86,7 +86,7 @@ FIXTURE_TEARDOWN(failing)
 	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, stat_of("pages_stored"));
-	EXPECT_EQ(0, stat_of("backing_blocks_used"));
+	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	other_swap_on();
 	*strrchr(self->memcg, '/') = '\0';
@@ -130,7 +130,7 @@ static void fails_for_a_while(struct __test_metadata *_metadata, struct region *
 	EXPECT_LT(0, meminfo_kb("SwapFree:"));
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
 	memcg_reclaim(memcg);
-	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
 	EXPECT_EQ(0, stat_of("failed_reads"));
@@ -161,11 +161,11 @@ TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 	ASSERT_TRUE(inject(self->disk, rule));
 	while (!backing_is("stopped") && seconds_now() < end)
 		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
-	EXPECT_LT(NR_PAGES / 2 - 64, stat_of("backing_blocks_used"));
+	EXPECT_LT(NR_PAGES / 2 - 64, stat_of("pages_spilled"));
 	/* It is tried in the meantime, and not with a block that it had, and is free. */
 	madvise(self->r.mem, NR_PAGES / 8 * page_size, MADV_DONTNEED);
 	region_mark_zero(&self->r, 0, NR_PAGES / 8);
-	EXPECT_GT(NR_PAGES / 2 - NR_PAGES / 16, stat_of("backing_blocks_used"));
+	EXPECT_GT(NR_PAGES / 2 - NR_PAGES / 16, stat_of("pages_spilled"));
 	usleep(4500000);
 	EXPECT_TRUE(backing_is("stopped"));
 	EXPECT_EQ(stops + 1, stat_of("backing_stops"));
@@ -288,7 +288,7 @@ TEST_F_TIMEOUT(failing, is_read_from_while_it_is_stopped, TEST_SECONDS)
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	memcg_reclaim(self->memcg);
-	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	ASSERT_TRUE(stop_backing(self->disk));
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -359,7 +359,7 @@ TEST_F_TIMEOUT(failing, refuses_writeback_without_a_trace_while_it_is_stopped, T
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* What zswap wanted to write, and could not, is stored again. */
+/* What zswap wanted to write, and could not, is stored still, or again. */
 TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 {
 	const double end = seconds_now() + STOP_SECONDS;
@@ -383,7 +383,6 @@ TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 	TH_LOG("%lld writes failed, %lld kB more in the swap cache", failed,
 	       meminfo_kb("SwapCached:") - cached);
 	EXPECT_LE(8, failed);
-	EXPECT_LE(8 * page_size / 1024, meminfo_kb("SwapCached:") - cached);
 
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
 	usleep(200000);
@@ -438,7 +437,7 @@ static void every_tenth_write_fails(struct __test_metadata *_metadata, struct re
 	region_write_all(r);
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
 	memcg_reclaim(memcg);
-	EXPECT_LE(NR_PAGES, stat_of("backing_blocks_used"));
+	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }

@@ -22,7 +22,9 @@ static const char * const fields_of_all[] = {
 	"memlimit", "num_reads", "num_writes", "failed_reads", "failed_writes",
 	"notify_free", "pages_zero", "good_compress_pct", "pages_expand_pct",
 	"pages_stored", "pages_used", "orig_data_size", "compr_data_size",
-	"mem_used_total",
+	"mem_used_total", "pages_hot", "pages_cold", "compr_hot_size",
+	"compr_cold_size", "num_squeezed", "num_hopeless", "squeeze_gained",
+	"squeeze_ns",
 };
 
 static const char * const fields_of_a_device[] = {
@@ -33,7 +35,9 @@ static const char * const fields_of_a_device[] = {
 	"bdev_num_writes", "backing_blocks_total", "backing_blocks_used",
 	"backing_blocks_bad", "backing_stopped", "backing_stops",
 	"pages_spilled", "backing_bytes_written",
-	"backing_write_ios",
+	"backing_write_ios", "backing_read_ios", "backing_pages_moved",
+	"pages_hot", "pages_cold", "compr_hot_size", "compr_cold_size",
+	"num_squeezed", "num_hopeless", "squeeze_gained", "squeeze_ns",
 };
 
 #define MAX_FIELDS	ARRAY_SIZE(fields_of_a_device)

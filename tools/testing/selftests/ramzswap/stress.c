@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/swap.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,8 +39,8 @@ static struct {
 } *shared;
 
 /* For threads of the main process. */
-static bool stop;
-static unsigned long stats_read, stats_broken, changes, moves;
+static bool stop, squeezing;
+static unsigned long squeezes, stats_read, stats_broken, changes, moves;
 
 /* === A worker ============================================================ */
 
@@ -204,6 +205,7 @@ static void *read_statistics(void *unused)
 static void *change_parameters(void *unused)
 {
 	static const char * const compressors[] = { "lzo", "lz4", "zstd", "lzo-rle" };
+	static const char * const colds[] = { "zstd", "lzo", "zstd", "\n" };
 	static const char * const percents[] = { "1", "5", "20", "90" };
 	__u64 state = first_seed;
 
@@ -211,7 +213,7 @@ static void *change_parameters(void *unused)
 		__u64 dice = random_next(&state);
 
 		usleep(100000);
-		switch (dice % 5) {
+		switch (dice % (squeezing ? 6 : 5)) {
 		case 0:
 			file_write(ZSWAP_PARAM "compressor",
 				   compressors[(dice >> 8) % ARRAY_SIZE(compressors)]);
@@ -228,6 +230,10 @@ static void *change_parameters(void *unused)
 			break;
 		case 4:
 			file_write(COMPACT_MEMORY, "1");
+			break;
+		case 5:
+			file_write(ZSWAP_PARAM "cold_compressor",
+				   colds[(dice >> 8) % ARRAY_SIZE(colds)]);
 			break;
 		}
 		changes++;
@@ -273,6 +279,16 @@ static void *move_pool_pages(void *unused)
 	return NULL;
 }
 
+static void *squeeze(void *unused)
+{
+	while (squeezing && !stop) {
+		usleep(1000);
+		if (!attr_write("squeeze", "1T"))
+			squeezes++;
+	}
+	return NULL;
+}
+
 /* === All together ======================================================== */
 
 /* Return: whether all workers finished their work. */
@@ -304,25 +320,44 @@ static bool run_workers(const char *memcg)
 static bool run(const char *memcg)
 {
 	const unsigned long operations = shared->operations;
-	pthread_t reader, changer, mover;
+	pthread_t reader, changer, mover, squeezer;
 	bool good;
 
 	stop = false;
 	if (pthread_create(&reader, NULL, read_statistics, NULL) ||
 	    pthread_create(&changer, NULL, change_parameters, NULL) ||
-	    pthread_create(&mover, NULL, move_pool_pages, NULL))
+	    pthread_create(&mover, NULL, move_pool_pages, NULL) ||
+	    pthread_create(&squeezer, NULL, squeeze, NULL))
 		ksft_exit_fail_perror("pthread_create");
 	good = run_workers(memcg);
 	stop = true;
 	pthread_join(reader, NULL);
 	pthread_join(changer, NULL);
 	pthread_join(mover, NULL);
+	pthread_join(squeezer, NULL);
 	ksft_print_msg("%lu operations, %lu changes of parameters, %lu reads of statistics\n",
 		       shared->operations - operations, changes, stats_read);
 	ksft_print_msg("%lu pages of the pool offlined\n", moves);
 	if (shared->wrong_bytes)
 		ksft_print_msg("%lu wrong bytes\n", shared->wrong_bytes);
 	return good && !shared->wrong_bytes && shared->operations != operations;
+}
+
+/* On a ramzswap device, where squeezing can be asked for */
+static bool run_cold(void)
+{
+	long long squeezed;
+	bool good;
+
+	zswap_defaults();
+	if (!file_write(ZSWAP_PARAM "cold_compressor", "zstd"))
+		return false;
+	squeezing = true;
+	good = run(NULL);
+	squeezing = false;
+	squeezed = stat_of("num_squeezed");
+	ksft_print_msg("%lu times squeezed, %lld pages\n", squeezes, squeezed);
+	return good && squeezed > 0;
 }
 
 static void print_usage(const char *name)
@@ -372,7 +407,7 @@ int main(int argc, char **argv)
 	test_stay_resident();
 	stored = pages_stored();
 	swap_free = meminfo_kb("SwapFree:");
-	ksft_set_plan(5);
+	ksft_set_plan(6);
 
 	/* Compressed pages in swap count against the limit as well. */
 	limited = memcg_create("ramzswap_stress", memcg, sizeof(memcg));
@@ -385,6 +420,12 @@ int main(int argc, char **argv)
 		ksft_test_result_skip("no cgroup with a memory controller\n");
 	}
 	ksft_test_result(run(NULL), "every byte is right without a limit\n");
+
+	if (access(DEVICE_SYSFS "squeeze", F_OK) || !device_on())
+		ksft_test_result_skip("no ramzswap device that squeezes\n");
+	else
+		ksft_test_result(run_cold(), "every byte is right while pages are squeezed\n");
+	swapoff(DEVICE_PATH);
 
 	if (stats_read)
 		ksft_test_result(!stats_broken, "the statistics are well-formed all the time\n");

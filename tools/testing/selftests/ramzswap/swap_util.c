@@ -645,6 +645,7 @@ struct setting {
 
 static struct setting settings[] = {
 	{ .path = ZSWAP_PARAM "compressor" },
+	{ .path = ZSWAP_PARAM "cold_compressor" },
 	{ .path = ZSWAP_PARAM "max_pool_percent" },
 	{ .path = ZSWAP_PARAM "accept_threshold_percent" },
 	{ .path = ZSWAP_PARAM "shrinker_enabled" },
@@ -725,6 +726,7 @@ bool zswap_defaults(void)
 	file_write(ZSWAP_PARAM "max_pool_percent", "90");
 	file_write(ZSWAP_PARAM "accept_threshold_percent", "100");
 	file_write(ZSWAP_PARAM "shrinker_enabled", "N");
+	file_write(ZSWAP_PARAM "cold_compressor", "\n");
 	return enabled;
 }
 
@@ -837,7 +839,8 @@ int swap_areas(struct swap_area *areas, int max)
 	while (nr < max && fgets(line, sizeof(line), f)) {
 		struct swap_area *a = &areas[nr];
 
-		if (sscanf(line, "%63s %*s %lld %*d %d", a->path, &a->size, &a->prio) == 3) {
+		if (sscanf(line, "%63s %15s %lld %*d %d", a->path, a->type, &a->size,
+			   &a->prio) == 4) {
 			a->size *= 1024;
 			nr++;
 		}

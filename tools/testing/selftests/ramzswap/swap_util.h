@@ -147,6 +147,7 @@ unsigned long find_pool_pages(unsigned long *pfns, unsigned long max);
 
 struct swap_area {
 	char path[64];
+	char type[16];
 	long long size;		/* bytes */
 	int prio;
 };

@@ -3,7 +3,7 @@
  * Measure the cost of compressed swap: the time to swap out, swap in and free,
  * and the memory that it takes.  Not a test, and not run as one.
  *
- * Usage: swapbench [-f KIB] [-n PAGES] [-p PASSES] [-r] [-m] FILE...
+ * Usage: swapbench [-f KIB] [-n PAGES] [-p PASSES] [-r] [-m] [-a SECONDS] FILE...
  *
  *   FILE	pages to swap, as a program had them in memory
  *   -f KIB	folio size, 4 by default
@@ -11,6 +11,7 @@
  *   -p PASSES	number of passes, 4 by default, after one to warm up
  *   -r		touch the pages in random order, not in sequence
  *   -m		measure memory, too
+ *   -a SECONDS	measure it again when nothing was used for so long
  *
  * Works with any swap, of any kernel: it measures all of them from outside, in
  * the same way.  The swap to measure must be active already, and zswap and zram
@@ -35,6 +36,7 @@
 #include "kselftest.h"
 #include "swap_util.h"
 
+#define USAGE		"usage: %s [-f KIB] [-n PAGES] [-p PASSES] [-r] [-m] [-a SECONDS] FILE..."
 #define MEMCG_NAME		"swapbench"
 #define CALIBRATION_ROUNDS	20000000UL
 #define ALIGNMENT		(2 * MIB)
@@ -550,7 +552,7 @@ static void report_held(const struct bench *b, const struct held *before, const 
 	report(name, (pool + meta) / compressed);
 }
 
-static void measure_memory(struct bench *b)
+static void measure_memory(struct bench *b, unsigned long idle)
 {
 	unsigned long i, half = b->nr_pages / 2;
 	struct held before;
@@ -561,6 +563,10 @@ static void measure_memory(struct bench *b)
 
 	load_and_page_out(b);
 	report_held(b, &before, "full", b->nr_pages);
+	if (idle) {
+		sleep(idle);
+		report_held(b, &before, "idle", b->nr_pages);
+	}
 
 	for (i = 0; i < half; i++)
 		madvise(page_at(b, b->shuffled[i]), page_size, MADV_DONTNEED);
@@ -587,12 +593,12 @@ static void stay_on_one_cpu(void)
 
 int main(int argc, char **argv)
 {
-	unsigned long folio_kib = 4, max_pages = 0, passes = 4;
+	unsigned long folio_kib = 4, max_pages = 0, passes = 4, idle = 0;
 	bool random = false, memory = false;
 	struct bench b = {};
 	int opt;
 
-	while ((opt = getopt(argc, argv, "f:n:p:rm")) != -1) {
+	while ((opt = getopt(argc, argv, "f:n:p:rma:")) != -1) {
 		switch (opt) {
 		case 'f':
 			folio_kib = strtoul(optarg, NULL, 0);
@@ -609,8 +615,12 @@ int main(int argc, char **argv)
 		case 'm':
 			memory = true;
 			break;
+		case 'a':
+			memory = true;
+			idle = strtoul(optarg, NULL, 0);
+			break;
 		default:
-			die("usage: %s [-f KIB] [-n PAGES] [-p PASSES] [-r] [-m] FILE...", argv[0]);
+			die(USAGE, argv[0]);
 		}
 	}
 
@@ -634,6 +644,6 @@ int main(int argc, char **argv)
 	report("pages", b.nr_pages);
 	measure_time(&b, passes);
 	if (memory)
-		measure_memory(&b);
+		measure_memory(&b, idle);
 	return 0;
 }

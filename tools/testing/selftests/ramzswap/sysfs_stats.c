@@ -24,7 +24,7 @@ static const char * const names[] = {
 	"orig_data_size", "compr_data_size", "num_reads", "num_writes",
 	"failed_reads", "failed_writes", "invalid_io", "bdev_num_reads",
 	"bdev_num_writes", "backing_blocks_total", "backing_blocks_used",
-	"backing_blocks_bad", "backing_stops",
+	"backing_blocks_bad", "backing_stops", "pages_cold", "compr_cold_size",
 	"mem_used", "pages_incompressible",
 };
 
@@ -191,6 +191,8 @@ FIXTURE_TEARDOWN(stats)
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, sysfs_stat("orig_data_size"));
 	EXPECT_EQ(0, sysfs_stat("compr_data_size"));
+	EXPECT_EQ(0, sysfs_stat("pages_cold"));
+	EXPECT_EQ(0, sysfs_stat("compr_cold_size"));
 	EXPECT_EQ(0, sysfs_stat("pages_incompressible"));
 	EXPECT_EQ(0, sysfs_stat("backing_blocks_used"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
@@ -268,9 +270,32 @@ TEST_F_TIMEOUT(stats, tell_what_does_not_compress, TEST_SECONDS)
 	expect_what_debugfs_says(_metadata);
 }
 
+TEST_F_TIMEOUT(stats, tell_what_is_cold, TEST_SECONDS)
+{
+	const long long nr = NR_PAGES;
+
+	if (!file_write(ZSWAP_PARAM "compressor", "lz4") ||
+	    !file_write(ZSWAP_PARAM "cold_compressor", "zstd"))
+		SKIP(return, "there are no two compressors");
+	ASSERT_EQ(nr, region_page_out(&self->text));
+	EXPECT_EQ(0, sysfs_stat("pages_cold"));
+	EXPECT_EQ(0, sysfs_stat("compr_cold_size"));
+	ASSERT_EQ(0, attr_write("squeeze", "4M"));
+	EXPECT_EQ(nr / 2, sysfs_stat("pages_cold"));
+	EXPECT_LT(sysfs_stat("compr_cold_size"), sysfs_stat("compr_data_size") / 2);
+	EXPECT_LT(0, sysfs_stat("compr_cold_size"));
+	expect_what_debugfs_says(_metadata);
+	ASSERT_EQ(0, attr_write("squeeze", "1T"));
+	EXPECT_EQ(nr, sysfs_stat("pages_cold"));
+	EXPECT_EQ(sysfs_stat("compr_data_size"), sysfs_stat("compr_cold_size"));
+	expect_what_debugfs_says(_metadata);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->text));
+}
+
 TEST_F_TIMEOUT(stats, tell_what_is_on_the_backing_device, TEST_SECONDS)
 {
 	const long long nr = NR_PAGES;
+	int i;
 
 	if (!variant->backed) {
 		EXPECT_EQ(0, sysfs_stat("backing_blocks_total"));
@@ -282,6 +307,9 @@ TEST_F_TIMEOUT(stats, tell_what_is_on_the_backing_device, TEST_SECONDS)
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(nr, region_page_out(&self->text));
 	EXPECT_LE(nr, sysfs_stat("backing_blocks_used"));
+	/* A page counts as written when the I/O has ended. */
+	for (i = 0; i < 100 && sysfs_stat("bdev_num_writes") < nr; i++)
+		usleep(100000);
 	EXPECT_LE(nr, sysfs_stat("bdev_num_writes"));
 	EXPECT_EQ(0, sysfs_stat("orig_data_size"));
 	EXPECT_EQ(0, sysfs_stat("backing_blocks_bad"));
