@@ -2,7 +2,7 @@
 # Fetch Debian's package with the source of Linux 7.3, and print the path of the .deb.
 #
 # Usage: fetch-source.sh SUITE [VERSION SHA256]
-#	 PACKAGE=linux-config-7.3 fetch-source.sh ...	another package, of this machine's architecture
+#	 PACKAGE=linux-config-7.3 fetch-source.sh ...	another package; if it is no source, of this machine's architecture
 #
 # Without VERSION, or if the suite no longer has it, the newest 7.3 there is taken. The machine's apt
 # configuration only says which mirror to use; apt's own lists, caches and sources stay as they are.
@@ -14,8 +14,8 @@ set -euo pipefail
 suite=${1:?usage: $0 SUITE [VERSION SHA256]}
 version=${2:-} sha256=${3:-}
 package=${PACKAGE:-linux-source-7.3}
-arch=${PACKAGE:+$(dpkg --print-architecture)}
-arch=${arch:-all}
+arch=all
+[[ $package = linux-source-* ]] || arch=$(dpkg --print-architecture)
 debs=$CACHE/debs
 otherwise="Or use a kernel clone of your own: LINUX=/path/to/linux.git make tree"
 

@@ -29,7 +29,7 @@ vm_lane=(
 )
 build_lane=(
 	'check'
-	'apply-other'
+	'rebase'
 )
 # What there is no time for in CI
 vm_lane_all=(
