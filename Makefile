@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check run shell deb try-debian test test-all bench bench-zbud profile clean distclean
+.PHONY: help tree export check footprint rebase run shell deb try-debian test test-all bench bench-zbud profile clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
@@ -16,14 +16,18 @@ help:
 	@echo 'make profile    count the instructions of a swapped page, function by function'
 	@echo
 	@echo 'make tree       make build/linux: the base in git, the series as commits on top'
-	@echo '                (LINUX=/path/to/linux.git: a worktree of your own clone at tag v7.3)'
+	@echo '                (LINUX=/path/to/linux.git: a worktree of your own clone at tag v7.3;'
+	@echo '                PART=n: build/part-n/linux, with parts 1 to n of the series)'
 	@echo 'make export     from build/linux back to patches/, series and the added files'
 	@echo 'make check      do these agree, does the series apply, are patches and scripts clean'
+	@echo 'make footprint  count the lines that the series changes in each existing file'
+	@echo 'make rebase BASE=...  try the patches on another base: a suite or version of Debian'"'"'s linux-source,'
+	@echo '                or /path/to/linux.git:REV; "scripts/rebase.sh --build" builds the result'
 	@echo 'make clean      remove all of build/ but build/linux; "make distclean" removes that too'
 
 tree:
 	@scripts/base.sh
-check deb export run shell try-debian test bench bench-zbud profile clean:
+check footprint rebase deb export run shell try-debian test bench bench-zbud profile clean:
 	@scripts/$@.sh
 test-all:
 	@scripts/test.sh --all

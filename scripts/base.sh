@@ -3,14 +3,17 @@
 #
 # Usage: base.sh                          from Debian's source package: tag ramzswap-base, branch ramzswap
 #        LINUX=/path/to/clone base.sh     a worktree of your own clone, at its tag v7.3
+#        PART=n base.sh                   build/part-n/linux, a worktree of build/linux: the base, and the patches
+#                                         of parts 1 to n
 #
-# A tree that is there already is left alone.
+# A tree that is there already is left alone. If patches/ has changed since it was made, that is said.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-shopt -s nullglob
-patches=("$TOP"/patches/*.patch)
+mapfile -t patches < <(patch_files)
+[[ -z ${PART:-} ]] || grep -q "^# part $PART: " "$TOP/series" ||
+	die "there is no part '$PART'" "$(sed -n 's/^# //p' "$TOP/series")"
 
 # The source package, unpacked and committed. Author, date and contents are fixed, and so is the hash.
 commit_base() {
@@ -74,6 +77,39 @@ from_clone() {
 		die "there can be no worktree of $LINUX" "What git says is above."
 }
 
+# Only the objects are shared with the tree of the whole series. Nothing is committed there.
+from_tree() {
+	local whole=$TOP/build/linux
+
+	[ -e "$whole/.git" ] || PART='' "$TOP/scripts/base.sh"
+	need_space "$BUILD" 2500
+	git -C "$whole" worktree prune
+	say "adding a worktree of $whole at the base"
+	git -C "$whole" worktree add -q --detach "$WORK/linux" "$(TREE=$whole base_rev)"
+}
+
+# Is the tree what patches/ has? If both have changed since it was made, export would undo what patches/ has got.
+compare() {
+	local id='' head=''
+
+	read -r id head < <(cat "$(tree_note)" 2>/dev/null) || :
+	if [ -z "${PART:-}" ] && "$TOP/scripts/export.sh" --compare; then
+		note_patches
+		return
+	fi
+	[ -n "$id" ] && [ "$id" != "$(patches_id)" ] || return 0
+	say "patches/ has changed since $TREE was made or exported: 'make export' would undo that"
+	if [ "$head" != "$(series_rev)" ] || ! tree_is_clean "$TREE"; then
+		say "the tree has changed, too: first keep its commits, for instance: git -C $TREE branch mine"
+	fi
+	if [ -n "${PART:-}" ]; then
+		say "to make it anew: git -C $TOP/build/linux worktree remove --force $TREE; make tree PART=$PART"
+	else
+		say "to take the patches over: git -C $TREE reset --hard $(base_rev | cut -c1-12) &&"
+		say "    git -C $TREE am $TOP/patches/*.patch"
+	fi
+}
+
 # A failure or an interruption leaves no worktree behind in the user's clone.
 drop_worktree() {
 	[ ! -f "$WORK/linux/.git" ] || git -C "$WORK/linux" worktree remove -f -f "$WORK/linux"
@@ -83,14 +119,17 @@ drop_worktree() {
 lock "$BUILD" tree
 if [ -e "$TREE/.git" ]; then
 	say "$TREE is there already, and stays as it is"
-	"$TOP/scripts/export.sh" --compare || :
+	compare
 	exit 0
 fi
 [ ! -e "$TREE" ] || die "$TREE is in the way, and no git tree" "Move it elsewhere."
 
 need_pkgs tree
 workdir "$BUILD/tmp-tree"
-if [ -n "${LINUX:-}" ]; then
+if [ -n "${PART:-}" ]; then
+	trap drop_worktree EXIT
+	from_tree
+elif [ -n "${LINUX:-}" ]; then
 	trap drop_worktree EXIT
 	from_clone
 else
@@ -105,8 +144,9 @@ if [ ${#patches[@]} -gt 0 ]; then
 fi
 if [ -f "$WORK/linux/.git" ]; then
 	git -C "$WORK/linux" worktree move "$WORK/linux" "$TREE"
-	git -C "$TREE" checkout -q -b "$branch"
+	[ -n "${PART:-}" ] || git -C "$TREE" checkout -q -b "$branch"
 else
 	mv "$WORK/linux" "$TREE"
 fi
+note_patches
 say "$TREE is ready: $(git -C "$TREE" log -1 --format='%h, "%s"')"

@@ -33,7 +33,20 @@ result() {
 
 agree() { "$TOP/scripts/export.sh" --compare; }
 
-series_lists_patches() { diff -u series <(LC_ALL=C && cd patches && printf '%s\n' *.patch); }
+series_lists_patches() { diff -u <(grep -v '^#' series) <(LC_ALL=C && cd patches && printf '%s\n' *.patch); }
+
+# Each part has a cover letter with text of its own, and the whole one says why each existing file is touched.
+# That each patch is in one part, and that what is generated of the letters is up to date, export.sh sees.
+letters() {
+	local letters=(patches/cover/*.patch) files
+
+	head -n 1 series | grep '^# part 1: ' || return 1
+	[ "$(grep -c '^# part [0-9]*: ' series)" = $((${#letters[@]} - 1)) ] ||
+		{ echo "series has other parts than patches/cover/ has letters"; return 1; }
+	! grep -nE '\*\*\* (SUBJECT|BLURB) HERE|[^ -~\t]' "${letters[@]}" || return 1
+	files=$("$TOP/scripts/footprint.sh" --files | grep -vxF -f <(sed -nE '/^--- from here/q; s/^ ([^ ]+\.[chrs]+)( .*|)$/\1/p' "${letters[0]}") || :)
+	[ -z "$files" ] || { echo "the cover letter does not say why these are touched: $files"; return 1; }
+}
 
 # The documented command, as a user would run it.
 apply() {
@@ -128,6 +141,7 @@ fi
 say "checking the repository against $TREE"
 result "patches, series and exported files are what the tree has" agree
 result "series lists the patches" series_lists_patches
+result "the parts and their cover letters" letters
 result "only the series adds files to the kernel's directories" only_exported
 result "git am patches/*.patch makes the tree" apply
 if [ -n "${other_base:-}" ]; then

@@ -3,11 +3,18 @@
 #
 # Usage: clean.sh          all of build/ but the tree that the series is worked on in
 #        clean.sh --all    that too, unless there is work in it that is not exported
+#        PART=n clean.sh   all of build/part-n, its tree too: nothing is worked on there
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 [ -d "$BUILD" ] || exit 0
+if [ -n "${PART:-}" ]; then
+	say "removing $BUILD"
+	rm -rf "$BUILD"
+	[ ! -e "$TOP/build/linux/.git" ] || git -C "$TOP/build/linux" worktree prune
+	exit
+fi
 lock "$BUILD" tree # not while another run makes it
 if [ "${1:-}" = --all ] && [ -e "$TREE/.git" ]; then
 	"$TOP/scripts/export.sh" --compare ||

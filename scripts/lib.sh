@@ -2,9 +2,9 @@
 # What all scripts share: paths, messages, locks, results. Read with ". scripts/lib.sh", never run.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BUILD=$TOP/build
+BUILD=$TOP/build${PART:+/part-$PART} # PART=n: the series up to part n, with a tree and objects of its own
 TREE=${RAMZSWAP_TREE:-$BUILD/linux} # a git tree: the base, and on top the series; "make tree"
-BASE_TREE=$BUILD/base # a git worktree of TREE at the base; base_worktree makes it
+BASE_TREE=$TOP/build/base # a git worktree of TREE at the base; base_worktree makes it
 CACHE=${RAMZSWAP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ramzswap}
 
 # Debian's programs first: a python3 by way of pyenv's scripts takes longer than what it is called for.
@@ -121,6 +121,19 @@ base_rev() {
 }
 series_rev() { git -C "$TREE" rev-parse -q --verify 'HEAD^{commit}'; }
 
+# The patches of all parts, or of the first $PART ones. "series" says where a part begins.
+patch_files() {
+	awk -v last="${PART:-999}" -v dir="$TOP/patches/" '
+		/^# part [0-9]+:/ { part = $3 + 0 }
+		!/^#/ && part <= last { print dir $1 }' "$TOP/series"
+}
+
+# A hash of these patches. TREE's git directory has the one that the tree was made of, and the commit at its end;
+# "make tree" and "make export" write it.
+patches_id() { patch_files | xargs -r -d '\n' cat | sha256sum | cut -d' ' -f1; }
+tree_note() { git -C "$TREE" rev-parse --path-format=absolute --git-path ramzswap-patches; }
+note_patches() { echo "$(patches_id) $(series_rev)" >"$(tree_note)"; }
+
 # The commit that patches/ says it was exported from.
 exported_base() { sed -n 's/^base-commit: //p' "$TOP"/patches/0001-*.patch 2>/dev/null || :; }
 
@@ -131,7 +144,7 @@ need_tree() {
 # Makes BASE_TREE, or brings it to the base.
 base_worktree() {
 	need_tree
-	mkdir -p "$BUILD"
+	mkdir -p "$TOP/build"
 	(
 		flock 9
 		rev=$(base_rev)
@@ -147,7 +160,7 @@ base_worktree() {
 		rm -rf "$BASE_TREE"
 		git -C "$TREE" worktree prune
 		git -C "$TREE" worktree add -q --detach "$BASE_TREE" "$rev"
-	) 9>"$BUILD/.base.lock"
+	) 9>"$TOP/build/.base.lock"
 }
 
 # A repository of its own in DIR that borrows TREE's objects, at REV. With PATHs, only these are
@@ -301,7 +314,7 @@ tools_id() {
 # The scripts that tests consist of, by their contents: all but those that no test calls.
 scripts_id() {
 	(cd "$TOP" && git ls-files -z -co --exclude-standard scripts | grep -zvE \
-		'^scripts/(bench[^/]*\.sh|profile\.sh|shell\.sh|clean\.sh|export\.sh|test\.sh|checkpatch-exceptions)$' |
+		'^scripts/(bench[^/]*\.sh|profile\.sh|shell\.sh|clean\.sh|export\.sh|footprint\.sh|test\.sh|checkpatch-exceptions)$' |
 		LC_ALL=C sort -z | xargs -0 sha256sum)
 }
 

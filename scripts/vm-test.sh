@@ -9,7 +9,9 @@
 #
 # With the series, these are the ramzswap kselftests and mainline's cgroup/test_zswap. For each test of
 # the latter it counts that it ends no worse than on the unpatched base. Where all pass, they cannot; otherwise the
-# base is booted, once.
+# base is booted, once. Also those of mainline's mm selftests that the series adds.
+#
+# PART=n vm-test.sh series: the series up to part n, with the tests that it has until there.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -17,19 +19,28 @@ set -euo pipefail
 # What the slow kernels get in "make test-all" only; the quick ones run it in "make test".
 slow=(device large_swapin corrupt_data cold alloc_failure)
 
+# Those of PROGRAMs that the tree has
+existing() {
+	local program
+
+	for program; do
+		[ ! -f "$selftests/ramzswap/$program.c" ] || echo "$program"
+	done
+}
+
 kernel=${1:-series}
 only=("${@:2}") part=''
 case ${only[*]} in
 --quick | --slow) part=${only[0]} only=() ;;
 -*) die "unknown option ${only[0]}" "The first lines of $0 say which there are." ;;
 esac
-[ "$part" != --slow ] || only=("${slow[@]}")
+selftests=$(kernel_source "$kernel")/tools/testing/selftests
+[ "$part" != --slow ] || mapfile -t only < <(existing "${slow[@]}")
 name=test-$kernel${part:+-${part#--}}
 [ ${#only[@]} = 0 ] || [ -n "$part" ] || name+=-only
 results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
 disks=()
-selftests=$(kernel_source "$kernel")/tools/testing/selftests
 cmdline='TEST_SECONDS=900 ramzswap.num_devices=2' limit=3600
 case $kernel in
 *debug | kcsan) cmdline='TEST_SECONDS=2400 ramzswap.num_devices=2' limit=7200 ;;
@@ -77,6 +88,20 @@ add_target() {
 	for program in "${programs[@]}"; do
 		echo "$target $program$(arguments "$program")"
 	done >>"$jobs/tests"
+}
+
+# The tests that the series adds to mainline's mm selftests. They need nothing of what the others there are built with.
+add_mm_tests() {
+	local file program
+
+	mkdir -p "$jobs/mm"
+	while IFS= read -r file; do
+		program=$(basename "$file" .c)
+		gcc -O2 -Wall -static -I "$selftests" -o "$jobs/mm/$program" "$(kernel_source "$kernel")/$file"
+		# It has to run before zswap is enabled, and so skips itself here.
+		[ "$program" = swapfile_extents ] || echo "mm $program" >>"$jobs/tests"
+	done < <(git -C "$(kernel_source "$kernel")" diff --no-renames --diff-filter=A --name-only "$(base_rev)" HEAD -- \
+		'tools/testing/selftests/mm/*.c')
 }
 
 # The results with those of test_zswap replaced: does it end no worse than on the base? compare BASE RESULTS
@@ -137,7 +162,9 @@ mkdir -p "$jobs"
 case $kernel in
 base*) ;;
 *)
-	add_target ramzswap "${only[@]}"
+	# The first parts of the series have no tests of their own there.
+	[ ! -d "$selftests/ramzswap" ] || add_target ramzswap "${only[@]}"
+	[ ${#only[@]} != 0 ] || add_mm_tests
 	# Pages of redis, Python and a compiler, recorded as they run, over and over.
 	"$TOP/scripts/bench/record.sh" >&2
 	cat "$BUILD"/pages/{redis,python,compiler}.pages >"$jobs.pages"
