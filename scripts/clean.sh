@@ -26,7 +26,7 @@ if [ "${1:-}" = --all ] && [ -e "$TREE/.git" ]; then
 		branch=$(git -C "$TREE" symbolic-ref -q --short HEAD || :)
 		git -C "$clone" worktree remove --force "$TREE"
 		case $branch in ramzswap-*) git -C "$clone" branch -q -D "$branch" ;; esac
-		rm -rf "$BASE_TREE"
+		rm -rf "$BASE_TREE" "$BUILD"/part-*
 		git -C "$clone" worktree prune
 	else
 		rm -rf "$TREE"
