@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check footprint rebase run shell deb try-debian test test-all bench bench-zbud profile clean distclean
+.PHONY: help tree export check footprint rebase run shell deb try-debian test test-all bench bench-zbud profile soak fuzz clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
@@ -11,6 +11,8 @@ help:
 	@echo 'make test       what CI runs, in at most 45 minutes; what passed before and is as it was is not run again'
 	@echo 'make test-all   what there is no time for in that, too; "scripts/test.sh --list" names all the parts,'
 	@echo '                and "scripts/test.sh PART..." runs some of them'
+	@echo 'make soak       MINUTES=n (and SEED=n, KERNEL=debug): everything at once, every page verified'
+	@echo 'make fuzz       100,000 hostile inputs: attributes, headers, blocks, raw I/O'
 	@echo 'make bench      measure the series against the unpatched base, then what bench-zbud does'
 	@echo 'make bench-zbud measure zbud beside zsmalloc, both in one kernel'
 	@echo 'make profile    count the instructions of a swapped page, function by function'
@@ -27,7 +29,7 @@ help:
 
 tree:
 	@scripts/base.sh
-check footprint rebase deb export run shell try-debian test bench bench-zbud profile clean:
+check footprint rebase deb export run shell try-debian test bench bench-zbud profile soak fuzz clean:
 	@scripts/$@.sh
 test-all:
 	@scripts/test.sh --all

@@ -2,7 +2,7 @@
 # Boot a kernel in QEMU, run a program in it, and return its exit status.
 #
 #   vm.sh [-k KERNEL] [-m MIB] [-c CMDLINE] [-s SWAP_MIB] [-S OPTIONS] [-d NAME=IMAGE]... [-w NAME=IMAGE]...
-#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-j CPUS] [-P PLUGIN] PROGRAM [FILE...]
+#         [-t SECONDS] [-n NAME] [-x TEXT] [-I] [-K] [-j CPUS] [-P PLUGIN] PROGRAM [FILE...]
 #   vm.sh -i ...		the same machine with a prompt, and only FILEs
 #
 # KERNEL: a name as in lib.sh (default: series), or the path of a bzImage.
@@ -11,6 +11,7 @@
 # -d, written to with -w.
 # -x: the power goes when TEXT is a line of the guest's output. That is what is expected then: status 0.
 # CPUS: how many, 2 by default.
+# -K: there may be no memory, and processes may be killed; what the kernel says of that is no complaint.
 # -I: one CPU, and a clock that counts instructions: a nanosecond in the guest is one, however long it took.
 # PLUGIN: a plugin of QEMU, with its arguments.
 # ARCH=i386|arm64|s390x: a machine of that kind; KERNEL is a path then.
@@ -22,8 +23,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 args=("$@")
-kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin='' swap_options=''
-while getopts k:m:c:s:S:d:w:t:n:x:j:P:iI opt; do
+kernel=series memory=512 cmdline='' swap=0 limit=600 name='' interactive='' disks=() cut='' icount='' nr_cpus=2 plugin='' swap_options='' no_memory=''
+while getopts k:m:c:s:S:d:w:t:n:x:j:P:iIK opt; do
 	case $opt in
 	k) kernel=$OPTARG ;;
 	m) memory=$OPTARG ;;
@@ -38,6 +39,7 @@ while getopts k:m:c:s:S:d:w:t:n:x:j:P:iI opt; do
 	j) nr_cpus=$OPTARG ;;
 	i) interactive=on ;;
 	I) icount=on ;;
+	K) no_memory=${NO_MEMORY}d ;;
 	P) plugin=$OPTARG ;;
 	*) die "unknown option" "The first lines of $0 say which there are." ;;
 	esac
@@ -141,7 +143,7 @@ fi
 # The kernel says more than once when something broke: in its log, and by a taint flag
 # (bad page 5, died 7, warning 9, soft lockup 14).
 read -r code taint < <(tr -d '\r' <"$work/status") || code=''
-if sed "${SLOW_HOST}d" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
+if sed -E -e "${SLOW_HOST}d" -e "$no_memory" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
 	[ $((${taint:-0} & (1 << 5 | 1 << 7 | 1 << 9 | 1 << 14))) != 0 ]; then
 	head -n 60 "$work/splats" >&2
 	echo "error: the kernel complains (taint ${taint:-unknown}); all it said is in $klog" >&2
