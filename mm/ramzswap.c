@@ -55,12 +55,12 @@
  * cost little, but a page without a slot cannot be compressed.
  */
 #define RAMZSWAP_DEF_DISKSIZE	"400%"
-/* The header, and one page to swap to. */
+/* The header and one page */
 #define RAMZSWAP_MIN_PAGES	2
 
 /*
  * How often full_work checks a full device while none of its slots are freed:
- * soon after reclaim asked it for room, and less and less often after that.
+ * soon after reclaim asks for room, and ever less often after that.
  */
 #define RAMZSWAP_FULL_INTERVAL		(HZ / 10)
 #define RAMZSWAP_FULL_INTERVAL_MAX	(RAMZSWAP_FULL_INTERVAL * 32)
@@ -88,7 +88,7 @@ static struct workqueue_struct *ramzswap_wq;
 
 static u64 default_disksize;
 
-/* Largest disksize, in bytes. */
+/* Return: the largest disksize in bytes. */
 static u64 ramzswap_max_disksize(void)
 {
 	/* The swap header has 32 bits for the last page. */
@@ -206,8 +206,8 @@ static bool refused_for_all(struct ramzswap *rz, unsigned int nr_pages, int why)
 }
 
 /*
- * Check again soon, because something happened.  The work is not deferrable:
- * while the timer's CPU is idle, another CPU may be running out of memory.
+ * Check for room again soon.  The work is not deferrable: while the timer's CPU
+ * is idle, another CPU may be running out of memory.
  */
 static void ramzswap_look_soon(struct ramzswap *rz)
 {
@@ -229,10 +229,10 @@ static void ramzswap_note_refusal(struct ramzswap *rz, struct swap_info_struct *
 				  unsigned int nr_pages, int why)
 {
 	/*
-	 * The backing device has room, but no memory was left to record a
-	 * block.
+	 * The backing device has room for smaller folios, or no memory was left
+	 * to record a block.
 	 */
-	if (rz->backing && ramzswap_backing_has_room(rz->backing, nr_pages))
+	if (rz->backing && ramzswap_backing_has_room(rz->backing, 1))
 		return;
 	if (!refused_for_all(rz, nr_pages, why))
 		return;
@@ -252,7 +252,7 @@ static void ramzswap_look_for_room(struct ramzswap *rz)
 {
 	lockdep_assert_held(&rz->full_lock);
 
-	/* swapoff has cleared it already. */
+	/* Without SWP_WRITEOK, swapoff has already cleared the mark. */
 	if (rz->full && (!(READ_ONCE(rz->full->flags) & SWP_WRITEOK) ||
 			 ramzswap_has_room(rz))) {
 		swap_set_full(rz->full, false);
@@ -275,9 +275,10 @@ void ramzswap_more_room(struct ramzswap *rz)
 }
 
 /*
- * Slots of a full device were freed.  This happens when many processes exit at
- * once and everybody waits for their memory.  So only one task checks for room,
- * once a tick, and nobody waits for it. full_work notices what it misses.
+ * Slots of a full device were freed, perhaps because many processes exit at
+ * once while others wait for their memory.  So only one task checks for room,
+ * once a tick, and no other task waits for it.  full_work notices what this
+ * misses.
  */
 static void ramzswap_freed_while_full(struct ramzswap *rz)
 {
@@ -378,6 +379,12 @@ static bool ramzswap_has_copy(struct swap_info_struct *si, unsigned long offset,
 	return ramzswap_backing_has(swap_to_ramzswap(si)->backing, offset, nr);
 }
 
+static bool ramzswap_lost_copy(struct swap_info_struct *si, unsigned long offset,
+			       unsigned int nr)
+{
+	return ramzswap_backing_lost(swap_to_ramzswap(si)->backing, offset, nr);
+}
+
 /*
  * Unreachable: without a backing device, ramzswap_prepare_write() always fails.
  */
@@ -464,6 +471,7 @@ static const struct swap_ops ramzswap_backed_ops = {
 	.invalidate	= ramzswap_invalidate,
 	.is_short	= ramzswap_is_short,
 	.has_copy	= ramzswap_has_copy,
+	.lost_copy	= ramzswap_lost_copy,
 	.submit_write	= ramzswap_submit_write,
 	.submit_read	= ramzswap_submit_read,
 	.read_all	= ramzswap_read_all,
@@ -503,7 +511,8 @@ struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si)
 }
 
 /**
- * ramzswap_may_write_back() - does the backing device have room for a page?
+ * ramzswap_may_write_back() - check whether the backing device has room for a
+ * page
  * @share: the device's share
  *
  * Context: Any.  The caller has a reference to the swap device.
@@ -517,7 +526,7 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
 }
 
 /**
- * ramzswap_pack() - write a compressed page to the backing device, packed
+ * ramzswap_pack() - pack a compressed page into a block of the backing device
  * @share: the device's share
  * @swp: the page's slot
  * @data: the compressed page
@@ -526,7 +535,7 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
  *
  * Context: The slot's cluster is locked, and no folio is in its swap cache; the
  *	caller has a reference to the swap device.
- * Return: 0, or an error as ramzswap_backing_pack().
+ * Return: 0, or an error of ramzswap_backing_pack().
  */
 int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
 		  struct scatterlist *data, unsigned int length, unsigned int codec)
@@ -543,7 +552,7 @@ int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
  *
  * Context: Reclaim; waits briefly, see ramzswap_backing_next_buffer().  The caller has
  *	a reference to the swap device.
- * Return: whether there is a buffer.
+ * Return: true if there is a buffer.
  */
 bool ramzswap_next_buffer(struct ramzswap_share *share)
 {
@@ -709,7 +718,7 @@ static void ramzswap_submit_bio(struct bio *bio)
 		bio->bi_status = ramzswap_write(rz, bio);
 		break;
 	case REQ_OP_DISCARD:
-		/* Blocks of the backing device are discarded when they are free. */
+		/* Nothing to do: free blocks are discarded by themselves. */
 		break;
 	default:
 		atomic_long_inc(&rz->invalid_io);
@@ -869,8 +878,8 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 static DEVICE_ATTR_RW(mem_limit);
 
 /*
- * The device may be swapped off meanwhile, so it is not held: zswap_squeeze()
- * looks each time whether what it finds is this one's.
+ * Do not hold a reference for so long: it would block swapoff.  zswap_squeeze()
+ * checks for each span that it still belongs to this device.
  */
 static ssize_t squeeze_store(struct device *dev, struct device_attribute *attr,
 			     const char *buf, size_t len)
@@ -915,7 +924,7 @@ static ssize_t backing_dev_show(struct device *dev, struct device_attribute *att
 	return len;
 }
 
-/* Blocks of the backing device are discarded, not what swap knows as blocks. */
+/* The device has discards to offer only while its backing device has. */
 static void ramzswap_set_discard(struct ramzswap *rz)
 {
 	struct queue_limits lim = queue_limits_start_update(rz->disk->queue);
@@ -998,8 +1007,7 @@ static DEVICE_ATTR_RO(initstate);
 
 /*
  * Fold the device's counters into the global ones, so that totals since boot
- * stay correct.  The device is not in use, so nothing that is stored now is
- * lost.
+ * stay correct.  The device is not in use, so it stores nothing now.
  */
 static void ramzswap_clear_counters(struct ramzswap *rz)
 {

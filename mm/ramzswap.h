@@ -29,7 +29,7 @@ struct swap_iocb;
  * @RAMZSWAP_NUM_WRITES: pages stored in the cache
  * @RAMZSWAP_FAILED_READS: pages that could not be read from the cache or from a
  *	backing device; the reader got an I/O error
- * @RAMZSWAP_FAILED_WRITES: pages that the cache was asked to store and did not.
+ * @RAMZSWAP_FAILED_WRITES: pages that the cache was asked to store but did not.
  *	For a ramzswap device, only those that stayed in memory
  * @RAMZSWAP_NOTIFY_FREE: swap slots freed
  * @RAMZSWAP_GOOD_COMPRESS: pages now in the cache that compressed to half
@@ -38,11 +38,12 @@ struct swap_iocb;
  * @RAMZSWAP_STORED: pages now in the cache
  * @RAMZSWAP_INCOMPRESSIBLE: pages now in the cache that are stored uncompressed
  * @RAMZSWAP_SPANS: spans now in the cache, see zswap_span_bytes()
- * @RAMZSWAP_COLD_STORED: pages now in the cache that were compressed again
- * @RAMZSWAP_COLD_BYTES: size of their data
- * @RAMZSWAP_NUM_SQUEEZED: pages that were compressed again, and became smaller
- * @RAMZSWAP_SQUEEZE_GAINED: bytes that this has freed
- * @RAMZSWAP_NUM_HOPELESS: pages that did not become smaller, or not enough
+ * @RAMZSWAP_COLD_STORED: pages now in the cache that were recompressed
+ * @RAMZSWAP_COLD_BYTES: bytes of their compressed data, now in the cache
+ * @RAMZSWAP_NUM_SQUEEZED: pages that recompression made smaller
+ * @RAMZSWAP_SQUEEZE_GAINED: bytes that recompression freed
+ * @RAMZSWAP_NUM_HOPELESS: pages that recompression could not make smaller, or
+ *	not enough
  * @RAMZSWAP_SQUEEZE_NS: CPU time that recompression took, in ns
  * @RAMZSWAP_NR_COUNTERS: number of counters
  */
@@ -75,7 +76,7 @@ struct ramzswap_counters {
 DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
 
 /**
- * struct ramzswap_share - what one ramzswap device has in the cache
+ * struct ramzswap_share - what the cache stores for one ramzswap device
  * @counters: the device's own counters
  * @held: bytes of compressed data
  * @leaving: bytes of @held that are being written to the backing device
@@ -126,28 +127,29 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
  * ramzswap_hold() - charge compressed data to a device
  * @share: the device's share, or NULL
  * @bytes: bytes to charge
- * @room_made: whether the caller has written back other pages to make room
+ *
+ * The caller has looked at ramzswap_excess(), and made room if there was none.
  *
  * Data that is being written to the backing device stays in memory until the
  * write ends, but does not count.  It is never more than the buffers hold.
  *
  * percpu_counter_read() may be off by what CPUs have accumulated: by a
  * %RAMZSWAP_HELD_ERROR-th of the limit.  It may not show the room that the
- * caller has made yet, so @room_made allows for that error.  Concurrent callers
- * do not see each other's charges: the limit may be exceeded by a page per CPU.
+ * caller has made yet, and other tasks may have used that room meanwhile.  So the
+ * limit may be exceeded by that much, and by a page per CPU, as concurrent callers
+ * do not see each other's charges.
  *
  * Context: Any.
  * Return: true if the device's limit allows it; otherwise nothing is charged.
  */
-static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes,
-				 bool room_made)
+static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes)
 {
 	u64 limit;
 
 	if (!share)
 		return true;
 	limit = READ_ONCE(share->mem_limit);
-	if (limit && room_made)
+	if (limit)
 		limit += limit / RAMZSWAP_HELD_ERROR +
 			 atomic_long_read(&share->leaving);
 	if (limit && percpu_counter_read(&share->held) + bytes > (s64)limit)
@@ -161,7 +163,8 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 }
 
 /**
- * ramzswap_excess() - how much a device must write back to meet its limit
+ * ramzswap_excess() - get the amount that a device must write back to meet its
+ * limit
  * @share: the device's share, or NULL
  * @nr_pages: pages about to be stored, of unknown compressed size
  *
@@ -257,8 +260,8 @@ u64 ramzswap_mem_used(struct ramzswap *rz);
 /**
  * struct ramzswap_backing_usage - usage of a backing device
  * @total: usable blocks, of a page each
- * @used: blocks that hold pages that are needed
- * @pages: pages in all blocks that are needed
+ * @used: blocks that hold wanted pages
+ * @pages: wanted pages in all blocks
  * @bad: blocks retired because they could not be written
  * @stopped: whether the device is stopped
  * @stops: how often it was stopped
@@ -268,7 +271,8 @@ u64 ramzswap_mem_used(struct ramzswap *rz);
  * @moves: pages moved out of half-empty blocks
  * @blocks_written: blocks written
  * @write_ios: I/O requests that wrote them
- * @meta_bytes: memory for the slot-to-block table and for states of blocks
+ * @meta_bytes: memory that the device takes: tables, states of blocks, buffers
+ *	and reserves
  */
 struct ramzswap_backing_usage {
 	unsigned long total;
@@ -299,6 +303,8 @@ bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr);
 bool ramzswap_backing_is_short(struct ramzswap_backing *b);
 bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
 			  unsigned int nr);
+bool ramzswap_backing_lost(struct ramzswap_backing *b, unsigned long slot,
+			   unsigned int nr);
 bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 				struct swap_info_struct *si, unsigned int nr);
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio);
@@ -369,7 +375,7 @@ static inline bool ramzswap_next_buffer(struct ramzswap_share *share)
 #endif
 
 /**
- * struct zswap_usage - what zswap stores, and the memory that it takes
+ * struct zswap_usage - what zswap stores, and the memory it takes
  * @stored_pages: pages stored
  * @incompressible_pages: pages stored uncompressed
  * @pool_pages: pages that the compressed data occupies

@@ -36,7 +36,8 @@
  *
  * To read a page, the device reads its block.  Readers of other pages of that block
  * share the read.  The device checks what it has read.  If that is not what it wrote,
- * the readers get an I/O error.
+ * the readers get an I/O error, and the block is rotten: other pages whose data is in
+ * memory, too, do not rely on it any more, see ramzswap_backing_has().
  *
  * When blocks get scarce, a worker cleans blocks of which few pages are wanted.
  * ramzswap_blocks.c chooses them, and ramzswap_clean() cleans them.  Nobody waits for
@@ -138,6 +139,9 @@
 /* Pause after cleaning that was of no use */
 #define CLEAN_PAUSE		HZ
 
+/* Blocks to clean are read so many times, a buffer at once, to fill one with pages. */
+#define CLEAN_READS		3
+
 /* Reclaim waits no longer than this for a buffer. */
 #define BUFFER_WAIT		DIV_ROUND_UP(HZ, 50)
 
@@ -156,7 +160,7 @@
 #define PROBE_INTERVAL		HZ
 #define PROBE_INTERVAL_MAX	(60 * HZ)
 
-/* How often to check for the end of an attempt before closing the device */
+/* How often to check for the end of other work before closing the device */
 #define CLOSE_INTERVAL		DIV_ROUND_UP(HZ, 50)
 
 struct ramzswap_chunk {
@@ -214,6 +218,7 @@ struct packed_read {
  * @generation: for each block; the checksum if it holds a whole page
  * @status: for each block, the result of the write
  * @pending: bios in flight, and one for the submitter
+ * @again: @work runs where it may write failed blocks again
  * @bio: one for each run of adjacent blocks
  * @bvec: for the blocks
  * @work: runs when all bios have ended
@@ -233,15 +238,20 @@ struct pack_buffer {
 	u32 generation[BUFFER_BLOCKS];
 	blk_status_t status[BUFFER_BLOCKS];
 	atomic_t pending;
+	bool again;
 	struct bio bio[BUFFER_BLOCKS];
 	struct bio_vec bvec[BUFFER_BLOCKS];
 	struct work_struct work;
 	bool cleaning;
 };
 
-/* The old places of the pages in a buffer that cleaning moves */
+/*
+ * The old places of the pages in a buffer that cleaning moves, and the blocks that it
+ * has read and holds
+ */
 struct moved_places {
 	u64 place[BUFFER_BLOCKS][RAMZSWAP_BLOCK_OBJECTS];
+	u32 block[CLEAN_READS * BUFFER_BLOCKS];
 };
 
 /* Adjacent blocks that are adjacent on the disk as well */
@@ -273,7 +283,7 @@ struct ramzswap_extent {
  *	reclaim waits for this work
  * @retry_work: retries failed writes
  * @probe_work: writes to a stopped device to find out whether it works again
- * @close_work: closes the device when @probe_work has returned
+ * @close_work: closes the device when work that may hang has returned
  * @buffers: memory for pages that are being packed
  * @nr_buffers: number of buffers
  * @flush_work: writes a buffer that is not full
@@ -573,6 +583,9 @@ void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 
 static u64 get_place(struct ramzswap_backing *b, unsigned long slot)
 {
+	/* Nobody else gives the slot a place, so most need no lock. */
+	if (!READ_ONCE(slot_chunk(b, slot)->place))
+		return 0;
 	guard(spinlock_irqsave)(&b->lock);
 	return slot_chunk(b, slot)->place ? *slot_place(b, slot) : 0;
 }
@@ -584,6 +597,32 @@ static unsigned long slot_block(struct ramzswap_backing *b, unsigned long slot)
 
 	return ramzswap_place_kind(place) == RAMZSWAP_PLACE_PENDING ?
 	       0 : ramzswap_place_block(place);
+}
+
+/* Has the slot a block, and is that one known to be rotten, or not, as @rotten says? */
+static bool has_block(struct ramzswap_backing *b, unsigned long slot, bool rotten)
+{
+	u64 place;
+
+	/* As in get_place() */
+	if (!READ_ONCE(slot_chunk(b, slot)->place))
+		return false;
+	guard(spinlock_irqsave)(&b->lock);
+	place = slot_chunk(b, slot)->place ? *slot_place(b, slot) : 0;
+	return place && ramzswap_place_kind(place) != RAMZSWAP_PLACE_PENDING &&
+	       ramzswap_blocks_is_rotten(&b->blocks, ramzswap_place_block(place)) == rotten;
+}
+
+/*
+ * The block at @place was read for a slot, and is not what was written.  Reading it
+ * again may succeed, but do not rely on that.
+ */
+static void mark_rotten(struct ramzswap_backing *b, unsigned long slot, u64 place)
+{
+	guard(spinlock_irqsave)(&b->lock);
+	/* As long as the page is wanted, it is the same block. */
+	if (slot_chunk(b, slot)->place && *slot_place(b, slot) == place)
+		ramzswap_blocks_mark_rotten(&b->blocks, ramzswap_place_block(place));
 }
 
 /*
@@ -742,18 +781,41 @@ bool ramzswap_backing_is_short(struct ramzswap_backing *b)
  * @nr: number of slots, all of one swap cluster
  *
  * Context: Does not sleep.  The slots' folio or cluster is locked.
- * Return: true if all have one and the device works.
+ * Return: true if all have one, none of them is known to be rotten, and the device
+ * works.
  */
 bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
 			  unsigned int nr)
 {
 	if (ramzswap_backing_stopped(b))
 		return false;
-	while (nr && slot_block(b, slot)) {
+	while (nr && has_block(b, slot, false)) {
 		slot++;
 		nr--;
 	}
 	return !nr;
+}
+
+/**
+ * ramzswap_backing_lost() - has a slot a block that is known to be rotten?
+ * @b: the backing device
+ * @slot: the first slot
+ * @nr: number of slots, all of one swap cluster
+ *
+ * Context: Does not sleep.  The slots' folio or cluster is locked.
+ * Return: true if any has.
+ */
+bool ramzswap_backing_lost(struct ramzswap_backing *b, unsigned long slot,
+			   unsigned int nr)
+{
+	/* Usually no block is. */
+	if (likely(!READ_ONCE(b->blocks.nr_bad)))
+		return false;
+	while (nr && !has_block(b, slot, true)) {
+		slot++;
+		nr--;
+	}
+	return nr;
 }
 
 /* Return: the next slot that has a block; no such slot if @budget becomes 0. */
@@ -1200,8 +1262,10 @@ static bool check_pages(struct ramzswap_backing *b, struct bio *bio, unsigned lo
 		u32 checksum = page_checksum(b, folio_page(folio, first + i));
 
 		*block = ramzswap_place_block(place);
-		if ((checksum & RAMZSWAP_CHECKSUM_MASK) != ramzswap_place_checksum(place))
+		if ((checksum & RAMZSWAP_CHECKSUM_MASK) != ramzswap_place_checksum(place)) {
+			mark_rotten(b, slot + i, place);
 			return false;
+		}
 	}
 	return true;
 }
@@ -1267,8 +1331,12 @@ static void end_packed_read(struct packed_read *read, const void *data,
 	unsigned int length, codec;
 	const void *object = NULL;
 
-	if (!status && !ramzswap_block_valid(data, b->nonce, read->place))
+	if (!status && !ramzswap_block_valid(data, b->nonce, read->place)) {
 		status = BLK_STS_PROTECTION;
+		mark_rotten(b, slot, read->place);
+	} else if (status == BLK_STS_MEDIUM) {
+		mark_rotten(b, slot, read->place);
+	}
 	if (!status)
 		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
 					       slot, &length, &codec);
@@ -1837,7 +1905,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 
 		if (!nr)
 			continue;
-		if (may_write_again(buf, i)) {
+		if (buf->again && may_write_again(buf, i)) {
 			write_block_again(buf, i);
 			if (!buf->status[i])
 				write_worked(b, 1);
@@ -1877,13 +1945,14 @@ static void end_bios(struct pack_buffer *buf)
 
 	if (!atomic_dec_and_test(&buf->pending))
 		return;
-	/* Work that waits for I/O must not delay work that does not. */
+	/*
+	 * Work that waits for I/O must not delay work that does not.  Decide that
+	 * once: a stopped device may resume meanwhile.
+	 */
+	buf->again = false;
 	for (i = 0; i < BUFFER_BLOCKS; i++)
-		if (may_write_again(buf, i)) {
-			queue_work(b->wq, &buf->work);
-			return;
-		}
-	queue_work(b->end_wq, &buf->work);
+		buf->again |= may_write_again(buf, i);
+	queue_work(buf->again ? b->wq : b->end_wq, &buf->work);
 }
 
 static void pack_endio(struct bio *bio)
@@ -2117,27 +2186,9 @@ static unsigned int add_object(struct pack_buffer *buf, unsigned int block, u32 
 	return position;
 }
 
-/**
- * ramzswap_backing_pack() - pack a page that is to leave memory
- * @b: the backing device
- * @si: the swap area that uses it
- * @slot: the page's slot
- * @data: the compressed page
- * @length: its length in bytes; PAGE_SIZE if it is the page itself
- * @codec: what compressed it
- *
- * On success, the device calls zswap_written() when the page is on the device.  It does
- * not if the slot has other contents by then, or if the write fails.
- *
- * Context: The slot's cluster is locked, and no folio is in its swap cache; the
- *	caller has a reference to @si.
- * Return: 0; -EBUSY if the page is being written already; -E2BIG if it does not fit
- * into a block; -ENOMEM without memory for its place; -EAGAIN without a buffer, see
- * ramzswap_backing_next_buffer().
- */
-int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *si,
-			  unsigned long slot, struct scatterlist *data,
-			  unsigned int length, unsigned int codec)
+static int pack_page(struct ramzswap_backing *b, struct swap_info_struct *si,
+		     unsigned long slot, struct scatterlist *data, unsigned int length,
+		     unsigned int codec)
 {
 	struct pack_buffer *buf;
 	unsigned int position;
@@ -2179,6 +2230,38 @@ int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *s
 unlock:
 	spin_unlock(&b->pack_lock);
 	free_chunk(b, spare);
+	return ret;
+}
+
+/**
+ * ramzswap_backing_pack() - pack a page that is to leave memory
+ * @b: the backing device
+ * @si: the swap area that uses it
+ * @slot: the page's slot
+ * @data: the compressed page
+ * @length: its length in bytes; PAGE_SIZE if it is the page itself
+ * @codec: what compressed it
+ *
+ * On success, the device calls zswap_written() when the page is on the device.  It does
+ * not if the slot has other contents by then, or if the write fails.
+ *
+ * Context: The slot's cluster is locked, and no folio is in its swap cache; the
+ *	caller has a reference to @si.
+ * Return: 0; -EBUSY if the page is being written already; -E2BIG if it does not fit
+ * into a block; -ENOMEM without memory for its place; -EAGAIN without a buffer, see
+ * ramzswap_backing_next_buffer().
+ */
+int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *si,
+			  unsigned long slot, struct scatterlist *data,
+			  unsigned int length, unsigned int codec)
+{
+	int ret = pack_page(b, si, slot, data, length, codec);
+
+	/* What it has on the device is worth nothing: write it elsewhere. */
+	if (unlikely(ret == -EBUSY && ramzswap_backing_lost(b, slot, 1))) {
+		ramzswap_backing_free(b, slot, 1);
+		ret = pack_page(b, si, slot, data, length, codec);
+	}
 	return ret;
 }
 
@@ -2228,8 +2311,10 @@ static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_b
 		}
 		if (!units)
 			break;
-		if (!block)
+		if (!block) {
+			cond_resched();
 			continue;
+		}
 		from->nr[nr] = block;
 		bio_init(bio, b->bdev, &from->bvec[nr], 1, REQ_OP_READ);
 		bio->bi_iter.bi_sector = block_sector(b, block);
@@ -2248,9 +2333,9 @@ static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_b
 
 /* Return: whether all of a block's wanted pages have been packed into @to. */
 static bool clean_block(struct ramzswap_backing *b, const void *block,
-			struct pack_buffer *to)
+			unsigned long nr_block, struct pack_buffer *to)
 {
-	unsigned int position, nr = ramzswap_block_nr(block);
+	unsigned int position, nr = ramzswap_block_nr(block), found = 0;
 
 	for (position = 0; position < nr; position++) {
 		u64 place = ramzswap_block_place(block, position);
@@ -2260,6 +2345,7 @@ static bool clean_block(struct ramzswap_backing *b, const void *block,
 
 		if (slot / PLACES_PER_CHUNK >= b->nr_chunks || get_place(b, slot) != place)
 			continue;
+		found++;
 		i = ramzswap_block_choose(to->room, BUFFER_BLOCKS,
 					  ramzswap_block_length(block, position));
 		if (i < 0)
@@ -2269,7 +2355,27 @@ static bool clean_block(struct ramzswap_backing *b, const void *block,
 			return false;
 		b->moved->place[i][new_position] = place;
 	}
+	/* No page is added to a block that is held.  So an older block was read. */
+	guard(spinlock_irqsave)(&b->lock);
+	if (found < ramzswap_blocks_wanted(&b->blocks, nr_block))
+		ramzswap_blocks_mark_rotten(&b->blocks, nr_block);
 	return true;
+}
+
+/* Has a block of a buffer been read, and is it one that was written there? */
+static bool can_clean(struct ramzswap_backing *b, struct pack_buffer *from,
+		      unsigned int i)
+{
+	blk_status_t status = from->bio[i].bi_status;
+
+	if (!status && ramzswap_block_is(from->block[i], b->nonce, from->nr[i]))
+		return true;
+	/* Keep it: readers of its pages will get an error. */
+	if (!status || status == BLK_STS_MEDIUM) {
+		guard(spinlock_irqsave)(&b->lock);
+		ramzswap_blocks_mark_rotten(&b->blocks, from->nr[i]);
+	}
+	return false;
 }
 
 /*
@@ -2282,28 +2388,29 @@ static bool clean_block(struct ramzswap_backing *b, const void *block,
 static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si,
 			 struct pack_buffer *from, struct pack_buffer *to)
 {
-	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0;
+	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0, nr_held = 0;
+	bool full = false;
 
-	nr = read_sparse_blocks(b, from);
-	for (i = 0; i < nr; i++) {
-		blk_status_t status = from->bio[i].bi_status;
-
-		/* Keep it: readers of its pages will get an error. */
-		if (status || !ramzswap_block_is(from->block[i], b->nonce, from->nr[i]))
-			continue;
-		if (!clean_block(b, from->block[i], to))
-			break;
-		nr_cleaned++;
-	}
-	for (i = 0; i < nr; i++) {
-		bio_uninit(&from->bio[i]);
-		let_block_go(b, from->nr[i], false);
-	}
+	do {
+		nr = read_sparse_blocks(b, from);
+		for (i = 0; i < nr; i++) {
+			if (!full && can_clean(b, from, i)) {
+				full = !clean_block(b, from->block[i], from->nr[i],
+						    to);
+				nr_cleaned += !full;
+			}
+			bio_uninit(&from->bio[i]);
+			b->moved->block[nr_held++] = from->nr[i];
+		}
+	} while (nr == BUFFER_BLOCKS && !full &&
+		 nr_held < ARRAY_SIZE(b->moved->block));
+	for (i = 0; i < nr_held; i++)
+		let_block_go(b, b->moved->block[i], false);
 	free_buffer(from);
 
 	for (i = 0; i < BUFFER_BLOCKS; i++)
 		nr_filled += !!ramzswap_block_nr(to->block[i]);
-	if (nr_filled >= nr_cleaned) {
+	if (!ramzswap_blocks_worth_cleaning(nr_cleaned, nr_filled)) {
 		WRITE_ONCE(b->clean_after, jiffies + CLEAN_PAUSE);
 		free_buffer(to);
 		put_swap_device(si);
@@ -2321,6 +2428,7 @@ static void ramzswap_clean(struct work_struct *work)
 						  clean_work);
 	struct pack_buffer *from = NULL, *to = NULL;
 	struct swap_info_struct *si;
+	unsigned int nr_spare = 2;
 
 	if (!ramzswap_blocks_to_clean(&b->blocks) || READ_ONCE(b->cleaning) ||
 	    time_before(jiffies, READ_ONCE(b->clean_after)))
@@ -2332,9 +2440,11 @@ static void ramzswap_clean(struct work_struct *work)
 	si = ramzswap_get_swap(b->rz);
 	if (!si)
 		return;
-	/* Making room in memory needs the buffers more. */
+	/* Making room in memory needs the buffers more, as long as there are blocks. */
+	if (!ramzswap_blocks_are_short(&b->blocks))
+		nr_spare = b->nr_buffers / 2;
 	scoped_guard(spinlock, &b->pack_lock) {
-		if (b->nr_free_buffers >= b->nr_buffers / 2) {
+		if (b->nr_free_buffers >= nr_spare) {
 			from = take_buffer(b);
 			to = take_buffer(b);
 		}
@@ -2363,7 +2473,8 @@ bool ramzswap_backing_can_discard(struct ramzswap_backing *b)
 static void discard_blocks(struct ramzswap_backing *b, unsigned long first,
 			   unsigned long nr)
 {
-	while (nr) {
+	/* Nobody can end a discard.  But do not begin another one for nobody. */
+	while (nr && READ_ONCE(b->discard)) {
 		unsigned int extent = block_extent(b, first);
 		unsigned long len = nr;
 
@@ -2411,7 +2522,8 @@ static void ramzswap_discard(struct work_struct *work)
  */
 void ramzswap_backing_swapon(struct ramzswap_backing *b, struct swap_info_struct *si)
 {
-	if (si->flags & SWP_AREA_DISCARD)
+	WRITE_ONCE(b->discard, si->flags & SWP_AREA_DISCARD);
+	if (b->discard)
 		discard_blocks(b, 1, b->nr_blocks - 1);
 	WRITE_ONCE(b->discard, si->flags & SWP_PAGE_DISCARD);
 }
@@ -2655,7 +2767,7 @@ static void close_now(struct ramzswap_backing *b)
 	/* The work has ended all I/O, but may not have returned. */
 	cancel_delayed_work_sync(&b->flush_work);
 	cancel_work_sync(&b->clean_work);
-	disable_delayed_work_sync(&b->discard_work);
+	cancel_delayed_work_sync(&b->discard_work);
 	cancel_work_sync(&b->retry_work);
 	cancel_delayed_work_sync(&b->probe_work);
 	if (b->end_wq)
@@ -2685,12 +2797,18 @@ static void close_now(struct ramzswap_backing *b)
 	kfree(b);
 }
 
+/* Is there work that waits for the device, for as long as it does not answer? */
+static bool is_busy(struct ramzswap_backing *b)
+{
+	return work_busy(&b->probe_work.work) || work_busy(&b->discard_work.work);
+}
+
 static void ramzswap_close_later(struct work_struct *work)
 {
 	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
 						  close_work.work);
 
-	if (work_busy(&b->probe_work.work))
+	if (is_busy(b))
 		queue_delayed_work(system_dfl_wq, &b->close_work, HZ);
 	else
 		close_now(b);
@@ -2700,8 +2818,8 @@ static void ramzswap_close_later(struct work_struct *work)
  * ramzswap_backing_close() - close a backing device
  * @b: the backing device, which has no pages; may be NULL
  *
- * If the device has stopped and does not answer, this waits until it does.  If the
- * caller is killed meanwhile, a worker takes over.
+ * If the device does not answer an attempt to resume it, or a discard, this waits
+ * until it does.  If the caller is killed meanwhile, a worker takes over.
  *
  * Context: May sleep.
  */
@@ -2710,7 +2828,9 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	if (!b)
 		return;
 	disable_delayed_work(&b->probe_work);
-	while (work_busy(&b->probe_work.work)) {
+	disable_delayed_work(&b->discard_work);
+	WRITE_ONCE(b->discard, false);
+	while (is_busy(b)) {
 		schedule_timeout_killable(CLOSE_INTERVAL);
 		if (fatal_signal_pending(current)) {
 			queue_delayed_work(system_dfl_wq, &b->close_work, HZ);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ramzswap: blocks of a backing device, and what is packed into them
+ * ramzswap: the blocks of a backing device, and how pages are packed into them
  */
 
 /**
  * DOC: ramzswap blocks
  *
- * A block of a backing device has the size of a page.  It holds one page as it was
- * in memory (whole), or several compressed pages (packed).
+ * A block of a backing device has the size of a page.  It holds one
+ * uncompressed page (whole), or several compressed pages (packed).
  *
  * A packed block on the device::
  *
@@ -38,14 +38,26 @@
  *
  * In memory, each slot in use has a word, which ramzswap_blocks.h shows.  Each block
  * has a state of 16 bits: how many of its pages are wanted, how much of the block
- * they take, whether somebody holds it to write or clean it, and whether it is bad.
+ * they take, whether somebody holds it to write or clean it, and whether it is bad:
+ * it cannot be written, or is rotten, because it was not what had been written.
  * A block whose state is 0 is free.  A group of blocks has no states while all of
  * them are free.
  *
- * When free blocks are scarce, cleaning packs the wanted pages of the emptiest blocks
- * again, into fewer blocks.  A page keeps its old place until it has been written to
- * the new one.  Nothing is cleaned while more than a quarter of the blocks are free,
- * or if all blocks are full of wanted pages.
+ * Cleaning packs the wanted pages of the emptiest blocks again, into fewer blocks.  A
+ * page keeps its old place until it has been written to the new one.  The later a
+ * block is cleaned, the fewer of its pages are left to be moved, so this waits until
+ * blocks are scarce: while more than a quarter of them are free, nothing is cleaned;
+ * then half-empty blocks are, but only if blocks in use take over 124 % of what their
+ * pages would take in full blocks; when hardly any block is free, blocks that are
+ * three quarters full are, too, as long as that saves a quarter of the writes.
+ *
+ * What that costs depends on the order in which pages are freed.  Neighbours in time
+ * are often freed together, and then it costs next to nothing.  The worst case is a
+ * random order: in a model with pages of three real programs, compressed with LZ4,
+ * that takes 1.45 written blocks for one that is new if the device is 80 % full, and
+ * 2.0 if it is 90 % full.  Smaller pages cost more, up to 2.1 at 80 %: with many pages
+ * in a block, all blocks are about equally empty.  To clean the emptiest block of all
+ * each time, and only when 1 % is free, would cost about the same.
  *
  * Nothing here does I/O or takes a lock: the owner does.
  */
@@ -65,7 +77,7 @@
 /* === A packed block ====================================================== */
 
 struct block_header {
-	u32 checksum;		/* of all that follows it */
+	u32 checksum;		/* of everything behind it */
 	u32 block;
 	u32 generation;
 	u16 nr;			/* of objects */
@@ -75,7 +87,7 @@ struct block_header {
 struct block_object {
 	u32 slot;
 	u16 length;		/* in bytes */
-	u8 codec;		/* what has compressed it; the owner's */
+	u8 codec;		/* what compressed it */
 	u8 unused;
 };
 
@@ -90,7 +102,7 @@ static_assert(PAGE_SIZE - sizeof(struct block_header) <= U16_MAX);
 
 /**
  * ramzswap_block_init() - make an empty block
- * @block: its memory
+ * @block: memory for the block
  */
 void ramzswap_block_init(void *block)
 {
@@ -111,7 +123,7 @@ unsigned int ramzswap_block_max_object(void)
  * ramzswap_block_room() - get the size of the largest object that still fits
  * @block: the block
  *
- * Return: bytes, 0 if the block is full.
+ * Return: its length in bytes; 0 if the block is full.
  */
 unsigned int ramzswap_block_room(const void *block)
 {
@@ -148,12 +160,12 @@ unsigned int ramzswap_block_bytes(const void *block)
 /**
  * ramzswap_block_add() - add an object to a block
  * @block: the block; it must have room, see ramzswap_block_room()
- * @slot: whose page it is
+ * @slot: the slot whose page it is
  * @length: its length in bytes
- * @codec: what compressed it, a number of the caller's
- * @data: set to the place where the caller must put the object
+ * @codec: what compressed it; a number that only the caller interprets
+ * @data: set to the address where the caller must copy the object
  *
- * Return: its position.
+ * Return: the object's position.
  */
 unsigned int ramzswap_block_add(void *block, u32 slot, unsigned int length,
 				unsigned int codec, void **data)
@@ -174,7 +186,7 @@ unsigned int ramzswap_block_add(void *block, u32 slot, unsigned int length,
 /**
  * ramzswap_block_slot() - get the slot of an object
  * @block: the block
- * @position: the object's
+ * @position: the position of the object
  *
  * Return: the slot.
  */
@@ -186,7 +198,7 @@ u32 ramzswap_block_slot(const void *block, unsigned int position)
 /**
  * ramzswap_block_length() - get the length of an object
  * @block: the block
- * @position: the object's
+ * @position: the position of the object
  *
  * Return: its length in bytes.
  */
@@ -198,7 +210,7 @@ unsigned int ramzswap_block_length(const void *block, unsigned int position)
 /**
  * ramzswap_block_units() - get the part of a block that an object takes
  * @block: the block
- * @position: the object's
+ * @position: the position of the object
  *
  * Return: units, including its entry in the directory.
  */
@@ -218,9 +230,9 @@ static u32 block_checksum(const struct packed_block *b, u32 nonce)
 /**
  * ramzswap_block_seal() - finish a block before it is written
  * @block: the block
- * @nonce: the number of this use of the device
+ * @nonce: the nonce of the attached device
  * @nr: the number of the block
- * @generation: of the block
+ * @generation: the generation of the block
  */
 void ramzswap_block_seal(void *block, u32 nonce, u32 nr, u32 generation)
 {
@@ -234,10 +246,10 @@ void ramzswap_block_seal(void *block, u32 nonce, u32 nr, u32 generation)
 /**
  * ramzswap_block_valid() - check that a block is the one that was written
  * @block: the block
- * @nonce: the number of this use of the device
- * @place: of an object in it
+ * @nonce: the nonce of the attached device
+ * @place: the place of an object in it
  *
- * Return: whether it is.
+ * Return: true if it is.
  */
 bool ramzswap_block_valid(const void *block, u32 nonce, u64 place)
 {
@@ -251,10 +263,10 @@ bool ramzswap_block_valid(const void *block, u32 nonce, u64 place)
 /**
  * ramzswap_block_is() - check that a block was written to this place
  * @block: the block
- * @nonce: the number of this use of the device
+ * @nonce: the nonce of the attached device
  * @nr: the number of the block
  *
- * Return: whether it was.  The block may be an older one.
+ * Return: true if it was; it may be an older block than expected.
  */
 bool ramzswap_block_is(const void *block, u32 nonce, u32 nr)
 {
@@ -266,10 +278,10 @@ bool ramzswap_block_is(const void *block, u32 nonce, u32 nr)
 
 /**
  * ramzswap_block_place() - get the place of an object
- * @block: the block, sealed
- * @position: the object's
+ * @block: the sealed block
+ * @position: the position of the object
  *
- * Return: the word of its slot, if the object still is the slot's page.
+ * Return: the word that the slot has if this object is still its page.
  */
 u64 ramzswap_block_place(const void *block, unsigned int position)
 {
@@ -282,10 +294,10 @@ u64 ramzswap_block_place(const void *block, unsigned int position)
 
 /**
  * ramzswap_block_move() - copy an object to another block
- * @block: the block
- * @room: the block's, see ramzswap_block_room()
- * @from: the block that the object is in
- * @position: its position there
+ * @block: the block to copy to
+ * @room: room in @block, see ramzswap_block_room(); updated
+ * @from: the block that has the object
+ * @position: the object's position in @from
  *
  * Return: true on success; false if there is no room or no such object.
  */
@@ -308,13 +320,13 @@ bool ramzswap_block_move(void *block, unsigned int *room, const void *from,
 
 /**
  * ramzswap_block_object() - find an object in a block
- * @block: the block, which is valid
- * @position: the object's
- * @slot: whose page it is
+ * @block: the block; it must be valid
+ * @position: the position of the object
+ * @slot: the slot whose page it is
  * @length: set to its length in bytes
  * @codec: set to what compressed it
  *
- * Return: the object, or NULL if it is not there.
+ * Return: the object; NULL if the block does not have it.
  */
 const void *ramzswap_block_object(const void *block, unsigned int position, u32 slot,
 				  unsigned int *length, unsigned int *codec)
@@ -338,9 +350,10 @@ const void *ramzswap_block_object(const void *block, unsigned int position, u32 
  * ramzswap_block_choose() - choose the block for an object
  * @room: the room of each block, see ramzswap_block_room()
  * @nr: number of blocks
- * @length: the object's, in bytes
+ * @length: length of the object in bytes
  *
- * Return: of the blocks with enough room, the one with the least; -1 if there is none.
+ * Return: the block with the least room that is enough; -1 if no block has
+ * enough.
  */
 int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
 			  unsigned int length)
@@ -357,18 +370,16 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
 /* === Which blocks are free =============================================== */
 
 /* The state of a block */
-#define STATE_UNITS	GENMASK(7, 0)	/* what its wanted pages take of it */
-#define STATE_WANTED	GENMASK(13, 8)	/* how many of its pages are */
+#define STATE_UNITS	GENMASK(7, 0)	/* units that wanted pages take */
+#define STATE_WANTED	GENMASK(13, 8)	/* number of wanted pages */
 #define STATE_HELD	BIT(14)
 #define STATE_BAD	BIT(15)
 
 static_assert(STATE_WANTED >> __bf_shf(STATE_WANTED) >= RAMZSWAP_BLOCK_OBJECTS);
-/* Each page's are rounded up. */
+/* The units of each page are rounded up. */
 static_assert(RAMZSWAP_BLOCK_UNITS + RAMZSWAP_BLOCK_OBJECTS <= STATE_UNITS);
 
-/*
- * The states of a group take a page.  A search skips full groups.
- */
+/* The states of a group fill a page.  A search skips full groups. */
 #define BLOCKS_PER_GROUP	(PAGE_SIZE / sizeof(u16))
 
 static unsigned long nr_groups(const struct ramzswap_blocks *blocks)
@@ -389,16 +400,18 @@ static u16 get_state(const struct ramzswap_blocks *blocks, unsigned long block)
 	return states ? states[block % BLOCKS_PER_GROUP] : 0;
 }
 
-/* Count a block with wanted pages in (@sign 1) or out (-1). */
+/* Add a block with wanted pages to the counts (@sign 1), or remove it (-1). */
 static void count_used(struct ramzswap_blocks *blocks, u16 state, int sign)
 {
-	unsigned int units = FIELD_GET(STATE_UNITS, state), eighth;
+	unsigned int units = FIELD_GET(STATE_UNITS, state), part;
 
 	if (!(state & STATE_WANTED))
 		return;
-	eighth = (units - 1) / (RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(blocks->nr_filled));
-	blocks->nr_filled[min(eighth, ARRAY_SIZE(blocks->nr_filled) - 1)] += sign;
+	part = (units - 1) / (RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(blocks->nr_filled));
 	blocks->nr_used += sign;
+	/* Nothing can be moved from a rotten block. */
+	if (!(state & STATE_BAD))
+		blocks->nr_filled[min(part, ARRAY_SIZE(blocks->nr_filled) - 1)] += sign;
 }
 
 static void set_state(struct ramzswap_blocks *blocks, unsigned long block, u16 state)
@@ -429,7 +442,10 @@ static void set_state(struct ramzswap_blocks *blocks, unsigned long block, u16 s
 	}
 }
 
-/* Return: whether the block's group has states, maybe made of the spare page. */
+/*
+ * Make sure that the block's group has states.  Return: false if there is no
+ * spare page to make them of.
+ */
 static bool make_states(struct ramzswap_blocks *blocks, unsigned long block)
 {
 	u16 **states = &blocks->states[block / BLOCKS_PER_GROUP];
@@ -445,12 +461,12 @@ static bool make_states(struct ramzswap_blocks *blocks, unsigned long block)
 
 /**
  * ramzswap_blocks_init() - set up the blocks of a device, all free
- * @blocks: filled in
- * @nr: their number, at least 2
+ * @blocks: the structure to fill in
+ * @nr: the number of blocks, at least 2
  *
  * Context: May sleep.
- * Return: 0 or -ENOMEM.  In either case, the caller must call
- *	ramzswap_blocks_destroy() in the end.
+ * Return: 0 or -ENOMEM.  In both cases, the caller must call
+ *	ramzswap_blocks_destroy() later.
  */
 int ramzswap_blocks_init(struct ramzswap_blocks *blocks, unsigned long nr)
 {
@@ -475,7 +491,7 @@ int ramzswap_blocks_init(struct ramzswap_blocks *blocks, unsigned long nr)
 
 /**
  * ramzswap_blocks_destroy() - undo ramzswap_blocks_init()
- * @blocks: the blocks.  The caller frees the pages in @unused and @spare
+ * @blocks: the blocks; the caller frees the pages in @unused and @spare
  *
  * Context: May sleep.
  */
@@ -522,9 +538,10 @@ unsigned long ramzswap_blocks_nr_free(const struct ramzswap_blocks *blocks)
  * ramzswap_blocks_needs_spare() - check whether the spare page is missing
  * @blocks: the blocks
  *
- * Without it, blocks can be taken only from groups that have states.
+ * Without it, ramzswap_blocks_hold() only takes blocks from groups that have
+ * states.
  *
- * Return: whether the caller should put a page into @blocks->spare.
+ * Return: true if the caller should put a page into @blocks->spare.
  */
 bool ramzswap_blocks_needs_spare(const struct ramzswap_blocks *blocks)
 {
@@ -535,7 +552,7 @@ bool ramzswap_blocks_needs_spare(const struct ramzswap_blocks *blocks)
  * ramzswap_blocks_take_unused() - take a page that is no longer needed
  * @blocks: the blocks
  *
- * Return: the page, which the caller frees, or NULL.
+ * Return: the page, which the caller must free, or NULL.
  */
 void *ramzswap_blocks_take_unused(struct ramzswap_blocks *blocks)
 {
@@ -574,12 +591,12 @@ static unsigned long find_free(struct ramzswap_blocks *blocks, unsigned long fro
  * @blocks: the blocks
  * @from: the block to start at; the search wraps around
  * @want: the number of blocks
- * @tries: how many runs of free blocks to look at for one that is long enough;
- *	otherwise take the longest of them
- * @got: set to the number of blocks that were taken
+ * @tries: number of runs of free blocks to look at; if none of them is long
+ *	enough, take the longest
+ * @got: set to the number of blocks taken
  *
- * Looks at the bitmap of all groups, and at the states of some of them.  The caller
- * holds the blocks until ramzswap_blocks_let_go(): nobody else gets them.
+ * Searches the bitmap of groups, and the states of some groups.  Nobody else
+ * gets the blocks until the caller calls ramzswap_blocks_let_go().
  *
  * Return: the first block, or 0 if none is free.
  */
@@ -605,7 +622,7 @@ unsigned long ramzswap_blocks_hold(struct ramzswap_blocks *blocks, unsigned long
 			continue;
 		}
 		tries--;
-		/* A run ends with its group, whose states are there. */
+		/* A run ends at the end of its group, which has states. */
 		limit = min3(blocks->nr, start + want,
 			     round_down(start, BLOCKS_PER_GROUP) + BLOCKS_PER_GROUP);
 		for (end = start + 1; end < limit && !get_state(blocks, end); end++)
@@ -625,7 +642,7 @@ unsigned long ramzswap_blocks_hold(struct ramzswap_blocks *blocks, unsigned long
 /**
  * ramzswap_blocks_hold_used() - hold a block that has pages
  * @blocks: the blocks
- * @block: the block.  Nobody gets it, even when none of its pages is wanted any more
+ * @block: the block; it does not become free when its last page is freed
  */
 void ramzswap_blocks_hold_used(struct ramzswap_blocks *blocks, unsigned long block)
 {
@@ -635,8 +652,8 @@ void ramzswap_blocks_hold_used(struct ramzswap_blocks *blocks, unsigned long blo
 /**
  * ramzswap_blocks_let_go() - stop holding a block
  * @blocks: the blocks
- * @block: the block.  If none of its pages is wanted, it is free now
- * @bad: never use it again; none of its pages may be wanted
+ * @block: the block; if none of its pages is wanted, it becomes free
+ * @bad: true to retire the block; then none of its pages may be wanted
  */
 void ramzswap_blocks_let_go(struct ramzswap_blocks *blocks, unsigned long block,
 			    bool bad)
@@ -648,13 +665,37 @@ void ramzswap_blocks_let_go(struct ramzswap_blocks *blocks, unsigned long block,
 }
 
 /**
+ * ramzswap_blocks_mark_rotten() - remember that a block is not what was written
+ * @blocks: the blocks
+ * @block: the block, which has wanted pages or is held.  It is not cleaned, and when
+ *	its pages are no longer wanted, it is retired
+ */
+void ramzswap_blocks_mark_rotten(struct ramzswap_blocks *blocks, unsigned long block)
+{
+	set_state(blocks, block, get_state(blocks, block) | STATE_BAD);
+}
+
+/**
+ * ramzswap_blocks_is_rotten() - has a block been found not to be what was written?
+ * @blocks: the blocks
+ * @block: the block
+ *
+ * Return: true if it has, or if it was retired.
+ */
+bool ramzswap_blocks_is_rotten(const struct ramzswap_blocks *blocks,
+			       unsigned long block)
+{
+	return get_state(blocks, block) & STATE_BAD;
+}
+
+/**
  * ramzswap_blocks_hold_emptied() - hold a group that has become free
  * @blocks: the blocks
  * @from: the block to start at; set to where to continue
  * @nr: set to the number of blocks in the group
  *
- * Finds each such group once.  Looks at one group.  Nobody else gets its blocks until
- * ramzswap_blocks_let_emptied_go().
+ * Returns each such group once.  Nobody else gets its blocks until the caller
+ * calls ramzswap_blocks_let_emptied_go().
  *
  * Return: the first block of the group, or 0.
  */
@@ -674,7 +715,7 @@ unsigned long ramzswap_blocks_hold_emptied(struct ramzswap_blocks *blocks,
 	blocks->group_taken[group] = *nr;
 	blocks->nr_taken += *nr;
 	__clear_bit(group, blocks->free_groups);
-	/* Group 0 is never free altogether. */
+	/* Group 0 is never completely free: it has block 0. */
 	return group * BLOCKS_PER_GROUP;
 }
 
@@ -692,7 +733,7 @@ void ramzswap_blocks_let_emptied_go(struct ramzswap_blocks *blocks, unsigned lon
 	__set_bit(group, blocks->free_groups);
 }
 
-/* What a page adds to the state of its block */
+/* What a wanted page adds to the state of its block */
 static u16 place_state(u64 place)
 {
 	return FIELD_PREP(STATE_WANTED, 1) |
@@ -700,9 +741,9 @@ static u16 place_state(u64 place)
 }
 
 /**
- * ramzswap_blocks_get() - count a wanted page of a block
+ * ramzswap_blocks_get() - add a wanted page to a block
  * @blocks: the blocks
- * @place: the page's place, whole or packed; the caller holds the block
+ * @place: the page's place, whole or packed; the caller must hold the block
  */
 void ramzswap_blocks_get(struct ramzswap_blocks *blocks, u64 place)
 {
@@ -716,10 +757,10 @@ void ramzswap_blocks_get(struct ramzswap_blocks *blocks, u64 place)
 }
 
 /**
- * ramzswap_blocks_put() - stop counting a page that is no longer wanted
+ * ramzswap_blocks_put() - remove a page that is no longer wanted from its block
  * @blocks: the blocks
- * @place: the page's place.  If that was the last wanted page of its block, and
- *	nobody holds the block, it is free now
+ * @place: the page's place; its block becomes free if this was the last wanted
+ *	page and nobody holds the block
  */
 void ramzswap_blocks_put(struct ramzswap_blocks *blocks, u64 place)
 {
@@ -748,22 +789,36 @@ unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 
 /* === Which blocks to clean =============================================== */
 
-/* Blocks are scarce if no more than one in so many is free. */
+/* Blocks are scarce if at most one in this many is free. */
 #define SCARCE_PART		4
 
+/* They are short if no more than one in so many is free, or a few buffers' worth. */
+#define SHORT_PART		64
+#define SHORT_BLOCKS		64UL
+
 /*
- * How much blocks in use may take, in percent of what their wanted pages take.  Full
- * blocks take 104 %, because of headers and unused room.
+ * While blocks are scarce but not short, those in use may take up to this part, in
+ * percent, of what their wanted pages take.  Full blocks take 104 %, because of
+ * headers and unused room.  To clean later costs less, because blocks get emptier.
  */
-#define ROOM_PERCENT		120
+#define ROOM_PERCENT		129
 
-/* Do not clean a block if wanted pages take more of it. */
-#define MAX_EIGHTHS		6
+/*
+ * Do not clean a block if wanted pages take more units of it: otherwise, to gain a
+ * block would take as many writes as half-empty blocks do, or three.
+ */
+#define MAX_UNITS		(RAMZSWAP_BLOCK_UNITS / 2)
+#define MAX_UNITS_SHORT		(RAMZSWAP_BLOCK_UNITS * 3 / 4)
 
-/* A search finds one block to clean among so many in use, on average. */
+/*
+ * On average, a search finds one block to clean among this many in use.  The
+ * emptiest ones alone would do a little better if pages were freed at random.
+ * But if some pages live longer than others, it takes patience: the search goes
+ * round, so a block has until the next round to get emptier.
+ */
 #define SEARCH_BLOCKS		16
 
-/* Free blocks kept for cleaning while there is something to clean */
+/* Free blocks reserved for cleaning */
 #define CLEAN_RESERVE		16UL
 
 static bool room_exceeds(const struct ramzswap_blocks *blocks, unsigned int percent)
@@ -773,53 +828,89 @@ static bool room_exceeds(const struct ramzswap_blocks *blocks, unsigned int perc
 }
 
 /**
+ * ramzswap_blocks_are_short() - are hardly any blocks free?
+ * @blocks: the blocks
+ *
+ * Context: Any.  Without the owner's lock, the answer may be out of date.
+ * Return: true if cleaning is urgent.
+ */
+bool ramzswap_blocks_are_short(const struct ramzswap_blocks *blocks)
+{
+	return ramzswap_blocks_nr_free(blocks) <=
+	       max(blocks->nr / SHORT_PART, min(SHORT_BLOCKS, blocks->nr / 8));
+}
+
+/**
  * ramzswap_blocks_to_clean() - decide which blocks to clean
  * @blocks: the blocks
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
- * Return: clean blocks of which wanted pages take up to so many units; 0 for none.
+ * Return: the most units that wanted pages may take of a block to clean; 0 to
+ * clean none.
  */
 unsigned int ramzswap_blocks_to_clean(const struct ramzswap_blocks *blocks)
 {
-	unsigned long nr_free = ramzswap_blocks_nr_free(blocks), nr = 0;
-	unsigned int i, eighths = 0;
+	const unsigned int step = RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(blocks->nr_filled);
+	unsigned int i, max_units, units = 0;
+	unsigned long nr = 0;
 
-	if (nr_free > blocks->nr / SCARCE_PART || !room_exceeds(blocks, ROOM_PERCENT))
+	if (ramzswap_blocks_nr_free(blocks) > blocks->nr / SCARCE_PART)
 		return 0;
-	for (i = 0; i < MAX_EIGHTHS; i++) {
+	if (ramzswap_blocks_are_short(blocks))
+		max_units = MAX_UNITS_SHORT;
+	else if (room_exceeds(blocks, ROOM_PERCENT))
+		max_units = MAX_UNITS;
+	else
+		return 0;
+	for (i = 0; i < max_units / step; i++) {
 		if (!READ_ONCE(blocks->nr_filled[i]))
 			continue;
 		nr += READ_ONCE(blocks->nr_filled[i]);
-		eighths = i + 1;
+		units = (i + 1) * step;
 		if (nr >= READ_ONCE(blocks->nr_used) / SEARCH_BLOCKS)
 			break;
 	}
-	return eighths * RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(blocks->nr_filled);
+	return units;
 }
 
 /**
  * ramzswap_blocks_reserve() - count the free blocks that are for cleaning only
  * @blocks: the blocks
  *
- * Cleaning needs a free block to begin with.  If it would make no room, there is no
- * reserve.
+ * Cleaning needs a free block to begin with.  If there is nothing to clean, there is
+ * no reserve.
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
  * Return: their number.
  */
 unsigned long ramzswap_blocks_reserve(const struct ramzswap_blocks *blocks)
 {
-	return room_exceeds(blocks, 2 * ROOM_PERCENT - 100) ?
+	return ramzswap_blocks_to_clean(blocks) ?
 	       min(CLEAN_RESERVE, blocks->nr / 64) : 0;
+}
+
+/**
+ * ramzswap_blocks_worth_cleaning() - is cleaning worth its writes?
+ * @nr_cleaned: blocks that were cleaned
+ * @nr_filled: blocks that their wanted pages take now
+ *
+ * How far pages can be packed depends on their sizes: two of 1400 bytes fill a block
+ * as well as they can.  So only an attempt tells.
+ *
+ * Return: true if it saves more than a quarter of the blocks.
+ */
+bool ramzswap_blocks_worth_cleaning(unsigned int nr_cleaned, unsigned int nr_filled)
+{
+	return 4 * nr_filled < 3 * nr_cleaned;
 }
 
 /**
  * ramzswap_blocks_find_sparse() - find a block to clean
  * @blocks: the blocks
  * @from: the block to start at; set to where to continue
- * @units: what ramzswap_blocks_to_clean() returned
+ * @units: the value that ramzswap_blocks_to_clean() returned
  *
- * Return: the block, or 0 if there is none in the rest of this group.
+ * Return: the block; 0 if the rest of this group has none.
  */
 unsigned long ramzswap_blocks_find_sparse(const struct ramzswap_blocks *blocks,
 					  unsigned long *from, unsigned int units)
@@ -831,7 +922,7 @@ unsigned long ramzswap_blocks_find_sparse(const struct ramzswap_blocks *blocks,
 	for (; block < end && blocks->states[group]; block++) {
 		u16 state = get_state(blocks, block);
 
-		if (state & STATE_WANTED && !(state & STATE_HELD) &&
+		if (state & STATE_WANTED && !(state & (STATE_HELD | STATE_BAD)) &&
 		    FIELD_GET(STATE_UNITS, state) <= units) {
 			*from = block + 1;
 			return block;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ramzswap: blocks of a backing device, and the pages packed into them.  See the top
- * of mm/ramzswap_blocks.c.
+ * ramzswap: the blocks of a backing device.  mm/ramzswap_blocks.c explains
+ * them.
  */
 #ifndef _MM_RAMZSWAP_BLOCKS_H
 #define _MM_RAMZSWAP_BLOCKS_H
@@ -22,7 +22,7 @@
  *   |           checksum            | kind |     block     |   whole
  *   +-------------------------------+------+---------------+
  *
- * The units are the part of the block that the page takes, minus one.
+ * The units field is the part of the block that the page takes, minus one.
  *
  * A word of 0 means that the page is not on the device.
  */
@@ -34,12 +34,12 @@
 #define RAMZSWAP_PLACE_CHECKSUM		GENMASK_ULL(63, 34)
 
 /**
- * enum ramzswap_place_kind - how a page is on the device
- * @RAMZSWAP_PLACE_NONE: it is not on the device
- * @RAMZSWAP_PLACE_WHOLE: it takes a block, as it was in memory
- * @RAMZSWAP_PLACE_PACKED: it is an object in a block
- * @RAMZSWAP_PLACE_PENDING: it is in memory, and a copy is being written to the
- *	device; the word says where in the buffers the copy is
+ * enum ramzswap_place_kind - how a page is stored on the device
+ * @RAMZSWAP_PLACE_NONE: not on the device
+ * @RAMZSWAP_PLACE_WHOLE: uncompressed, in a block of its own
+ * @RAMZSWAP_PLACE_PACKED: an object in a packed block
+ * @RAMZSWAP_PLACE_PENDING: still in memory, while a copy is being written to
+ *	the device; the word gives the copy's place in the buffers
  */
 enum ramzswap_place_kind {
 	RAMZSWAP_PLACE_NONE,
@@ -54,7 +54,7 @@ enum ramzswap_place_kind {
 #define RAMZSWAP_CHECKSUM_MASK \
 	((u32)(RAMZSWAP_PLACE_CHECKSUM >> __bf_shf(RAMZSWAP_PLACE_CHECKSUM)))
 
-/* A block has so many units. */
+/* Number of units in a block */
 #define RAMZSWAP_BLOCK_UNITS	128U
 
 static inline u64 ramzswap_place_packed(enum ramzswap_place_kind kind, u32 block,
@@ -111,7 +111,7 @@ static inline u32 ramzswap_place_checksum(u64 place)
 
 /* === A packed block ====================================================== */
 
-/* As many as a place has positions for */
+/* Most objects in a block: as many as the position field can tell apart */
 #define RAMZSWAP_BLOCK_OBJECTS	32U
 
 void ramzswap_block_init(void *block);
@@ -148,11 +148,11 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
  * @next: the block to start the next search at
  * @nr_taken: blocks that are not free
  * @nr_used: blocks with wanted pages
- * @nr_bad: blocks that were retired
+ * @nr_bad: blocks that were retired, or will be when none of their pages is wanted
  * @nr_pages: wanted pages in all blocks
  * @nr_units: the units that they take
- * @nr_filled: blocks with wanted pages, by the part that these take: up to an eighth
- *	of the block, up to two, and so on
+ * @nr_filled: blocks with wanted pages, except for rotten ones, by the part that these
+ *	pages take: up to a 32nd of the block, up to two, and so on
  * @nr_states: groups that have states
  * @spare: a page for the states of another group, or NULL
  * @unused: pages that are no longer needed, linked by their first word
@@ -171,7 +171,7 @@ struct ramzswap_blocks {
 	unsigned long nr_bad;
 	unsigned long nr_pages;
 	unsigned long nr_units;
-	unsigned long nr_filled[8];
+	unsigned long nr_filled[32];
 	unsigned long nr_states;
 	void *spare;
 	void *unused;
@@ -189,6 +189,9 @@ unsigned long ramzswap_blocks_hold(struct ramzswap_blocks *blocks, unsigned long
 void ramzswap_blocks_hold_used(struct ramzswap_blocks *blocks, unsigned long block);
 void ramzswap_blocks_let_go(struct ramzswap_blocks *blocks, unsigned long block,
 			    bool bad);
+void ramzswap_blocks_mark_rotten(struct ramzswap_blocks *blocks, unsigned long block);
+bool ramzswap_blocks_is_rotten(const struct ramzswap_blocks *blocks,
+			       unsigned long block);
 unsigned long ramzswap_blocks_hold_emptied(struct ramzswap_blocks *blocks,
 					   unsigned long *from, unsigned long *nr);
 void ramzswap_blocks_let_emptied_go(struct ramzswap_blocks *blocks,
@@ -201,8 +204,10 @@ unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 /* === Which blocks to clean =============================================== */
 
 unsigned int ramzswap_blocks_to_clean(const struct ramzswap_blocks *blocks);
+bool ramzswap_blocks_are_short(const struct ramzswap_blocks *blocks);
 unsigned long ramzswap_blocks_reserve(const struct ramzswap_blocks *blocks);
 unsigned long ramzswap_blocks_find_sparse(const struct ramzswap_blocks *blocks,
 					  unsigned long *from, unsigned int units);
+bool ramzswap_blocks_worth_cleaning(unsigned int nr_cleaned, unsigned int nr_filled);
 
 #endif /* _MM_RAMZSWAP_BLOCKS_H */

@@ -47,7 +47,7 @@ unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
 	return max(sum, 0L);
 }
 
-/* Sum over all swap devices. */
+/* Sum a counter over all swap devices. */
 static unsigned long counter_sum(enum ramzswap_counter counter)
 {
 	unsigned long sum = ramzswap_sum(&ramzswap_counters, counter);
@@ -110,14 +110,14 @@ static u64 percent(unsigned long part, unsigned long whole)
 	return whole ? min(div64_ul((u64)part * 100, whole), 100) : 0;
 }
 
-/* Of one device, or of all if @counters is NULL */
+/* Sum a counter of one device, or of all devices if @counters is NULL. */
 static unsigned long sum_of(struct ramzswap_counters __percpu *counters,
 			    enum ramzswap_counter counter)
 {
 	return counters ? ramzswap_sum(counters, counter) : counter_sum(counter);
 }
 
-/* Pages and bytes that are hot are what is not cold. */
+/* Everything that is not cold is hot. */
 static void show_cold(struct seq_file *m, struct ramzswap_counters __percpu *counters,
 		      unsigned long stored)
 {
@@ -175,7 +175,7 @@ static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
 	return all ? mul_u64_u64_div_u64(usage->pool_pages, min(bytes, all), all) : 0;
 }
 
-/* Sum up what counters know; anything that takes a walk is not included. */
+/* Sum up counters.  Leave out what only a walk can tell. */
 static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
 		    const struct ramzswap_backing_usage *backing)
 {

@@ -2,9 +2,9 @@
 /*
  * zbud: the contents of a page
  *
- * Only mm/zbud.c includes this file, and explains the whole.  Here is how
- * objects are laid out in a page, and how room is made for one more.  Nothing
- * here takes a lock: the caller holds the lock of the page's shard.
+ * Only mm/zbud.c includes this file; it explains the allocator.  This file lays
+ * out the objects in a page, and makes room for one more.  It takes no locks:
+ * the caller holds the lock of the page's shard.
  */
 #ifndef _MM_ZBUD_PAGE_H
 #define _MM_ZBUD_PAGE_H
@@ -84,10 +84,11 @@
 				    ZBUD_CELL_BITS)
 
 /*
- * The smallest cell has 32 bytes.  A page has at most 256 cells, because migration
- * visits them all with the lock held.  The handle must leave two bits for the
- * shard, so cells are larger where page frame numbers leave few bits.  There are
- * no cells if a page could not have more of them than slots.
+ * The smallest cell has 32 bytes.  A page has at most 256 cells, because
+ * migration visits all of them with the lock held.  The handle must leave two
+ * bits for the shard, so cells are larger where page frame numbers leave few
+ * bits.  Pages are not divided into cells if they would have no more cells than
+ * slots.
  */
 #define ZBUD_CELL_BITS		MIN(MIN(8, PAGE_SHIFT - 5), ZBUD_SPARE_BITS - 2)
 #define ZBUD_HAS_CELLS		(const_ilog2(ZBUD_SLOTS) < ZBUD_CELL_BITS)
@@ -118,10 +119,10 @@ static_assert(offsetofend(struct page, zbud_slots) <=
 	      offsetof(struct page, page_type));
 
 /*
- * An object is tiny if pages of such objects would run out of slots before they
- * are full.  It goes to a page of cells that have the same size, which is a
- * number of units: up to 16, then as many in steps of an eighth or less, so that
- * there are not too many classes of them.
+ * An object is tiny if a page of such objects would run out of slots before it
+ * is full.  It goes to a page of cells of equal size.  The size is a number of
+ * units: each number up to 16, then in steps of at most an eighth, to limit the
+ * number of size classes.
  */
 #define ZBUD_TINY_CHUNKS	(ZBUD_CHUNKS / ZBUD_SLOTS - 1)
 #define ZBUD_CELL_UNIT		MAX(16UL, PAGE_SIZE >> 11)
@@ -129,32 +130,32 @@ static_assert(offsetofend(struct page, zbud_slots) <=
 #define ZBUD_CELL_CLASSES	(8 * (const_ilog2(ZBUD_MAX_UNITS) - 1) + 1)
 
 /*
- * Pages with room are in the bucket of their free chunks, or behind those, in
- * that of their cells' class.
+ * Pages with room are in the bucket for their number of free chunks or, behind
+ * these, in the bucket for the size class of their cells.
  */
 #define ZBUD_BUCKETS		(ZBUD_CHUNKS + ZBUD_CELL_CLASSES)
 
 /*
- * What a page of cells has instead of slots:
+ * The fields that a page of cells has instead of slots:
  *
  *   byte   0     | 1      | 2 ... 3 | 4 ... 5    | 6 ... 7
  *          units | bucket | nr_free | first_free | nr_counted
  *
- * The page itself, if cells have 48 bytes, which makes 85 of them:
+ * The contents of a page with 85 cells of 48 bytes:
  *
  *   0               48              96                   4032            4080
  *   | header | data | 0 | whatever  | header | data |...| 0 | whatever | rest |
  *     cell 0          cell 1: free    cell 2               cell 84
  *
- * Which cells have an object, they say themselves: a free one begins with 0
- * instead of a header.
+ * A cell shows whether it has an object: a free cell begins with 0 instead of a
+ * header.
  */
 struct zbud_cells {
-	u8 units;		/* of a cell.  Not 255, as of a page_whole() */
+	u8 units;		/* of a cell; never 255, see page_whole() */
 	u8 bucket;
 	u16 nr_free;
-	u16 first_free;		/* or one before it */
-	u16 nr_counted;		/* of nr_free, by the shard */
+	u16 first_free;		/* or any cell before it */
+	u16 nr_counted;		/* nr_free as last counted by the shard */
 };
 
 static_assert(sizeof(struct zbud_cells) <= ZBUD_SLOTS);
@@ -260,7 +261,7 @@ static inline unsigned int page_nr_cells(const struct page *page)
 	return PAGE_SIZE / (unsigned int)cell_size(page);
 }
 
-/* Of a page that has these cells, and nothing in them. */
+/* Divide an empty page into the cells of @bucket. */
 static inline void page_set_cells(struct page *page, unsigned int bucket)
 {
 	struct zbud_cells *cells = page_cells(page);
@@ -270,7 +271,7 @@ static inline void page_set_cells(struct page *page, unsigned int bucket)
 	cells->bucket = bucket;
 	cells->nr_free = page_nr_cells(page);
 	cells->first_free = 0;
-	/* Last, as somebody with a stale handle may be looking at the page. */
+	/* Set it last: a task with a stale handle may look at the page. */
 	WRITE_ONCE(page->page_type, page->page_type | ZBUD_FREE_MASK);
 }
 
@@ -355,7 +356,7 @@ static inline bool page_has_slot(const struct page *page)
 		REPEAT_BYTE(ZBUD_SLOT_USED)) != REPEAT_BYTE(ZBUD_SLOT_USED);
 }
 
-/* Return the first chunk of what is in @slot. */
+/* Return the first chunk of the object or hole in @slot. */
 static inline unsigned int slot_start(const struct page *page, unsigned int slot)
 {
 	unsigned int start = 0, nr = 0;
@@ -386,7 +387,7 @@ struct zbud_object {
 	struct zbud_run parts[ZBUD_MAX_PARTS];
 };
 
-/* The bucket of pages that have the room that the run has. */
+/* The bucket of pages with exactly as much room as the run has. */
 static inline unsigned int run_bucket(const struct zbud_run *run)
 {
 	return page_has_cells(run->page) ? page_cells(run->page)->bucket :
@@ -405,7 +406,7 @@ static inline size_t slot_offset(const struct page *page, unsigned int slot)
 		chunks_to_bytes(slot_start(page, slot));
 }
 
-/* The first cell from @cell on that has an object, or has none. */
+/* Find the first cell from @cell on that has an object, or has none. */
 static unsigned int find_cell(struct page *page, unsigned int cell, bool used)
 {
 	unsigned int nr = page_nr_cells(page);
@@ -501,15 +502,16 @@ static void rearrange(struct page *page, unsigned int slot, unsigned int room)
 }
 
 /*
- * Find a slot with room for an object of @chunks, of which the page has enough
- * free: behind the last object, or else in the first gap that will do, or else
- * after moving the objects together.  As objects are put where little is left
- * over, there is hardly ever a choice between gaps.  A gap is a run of free
- * slots: with two of them, the second can say how much of it is left over;
- * behind the last object nobody needs to.  A page of cells has one that will do.
+ * Find a slot with room for an object of @chunks in a page that has as many
+ * free chunks: behind the last object, or else in the first gap that is large
+ * enough, or else after moving the objects together.  The caller chose a page
+ * with little room to spare, so there is hardly ever a choice between gaps.  A
+ * gap is a run of free slots.  If it has two slots, the second one can record
+ * what the object leaves free.  Behind the last object, no slot needs to.  In a
+ * page of cells, any free cell is large enough.
  *
- * Return: the slot, or -1 if the objects would have to move but are pinned; or
- * the cell, or -1 if the page has been damaged.
+ * Return: the slot; -1 if objects would have to move but are pinned.  In a page
+ * of cells, the cell; -1 if the page is damaged.
  */
 static int make_room(struct page *page, unsigned int chunks)
 {
@@ -546,7 +548,7 @@ static int make_room(struct page *page, unsigned int chunks)
 	return slot;
 }
 
-/* A run in @slot, where make_room() has made room for it. */
+/* Put a run into @slot, where make_room() has made room for it. */
 static void occupy(struct page *page, unsigned int slot, unsigned int chunks,
 		   struct zbud_run *run)
 {
@@ -562,7 +564,7 @@ static void occupy(struct page *page, unsigned int slot, unsigned int chunks,
 	run->offset = slot_offset(page, slot);
 }
 
-/* Undo that.  Return: whether the page is empty now. */
+/* Undo occupy().  Return: true if the page is now empty. */
 static bool vacate(const struct zbud_run *run)
 {
 	struct page *page = run->page;
@@ -571,7 +573,7 @@ static bool vacate(const struct zbud_run *run)
 	if (page_has_cells(page)) {
 		struct zbud_cells *cells = page_cells(page);
 
-		/* Memory that is bad is not touched, and has no more objects. */
+		/* Do not touch bad memory; no new object will go there. */
 		if (!PageHWPoison(page))
 			memzero_page(page, run->offset, ZBUD_HEADER_SIZE);
 		cells->first_free = min(cells->first_free, run->slot);

@@ -1,47 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * zswap: compress cold pages again, and denser
- */
+/* zswap: recompress cold pages, more densely */
 
 /**
  * DOC: cold pages
  *
- * zswap compresses fast what it stores, because a task that needs memory waits for
- * it.  Nobody wants much of that again for long, and it could take less room.  So
- * a kernel thread compresses a page again, with zswap.cold_compressor, when nobody
- * wanted it for 30 seconds to a minute.  The thread only takes CPU time that nobody
- * else wants.  A load decompresses such a page like any other.
+ * zswap uses a fast compressor, because a task that needs memory waits for it.
+ * But most stored pages are not loaded again for a long time, and a slower
+ * compressor makes them smaller.  So a kernel thread recompresses a page with
+ * zswap.cold_compressor when nobody used it for 30 seconds to a minute.  The
+ * thread takes only idle CPU time.  A load decompresses a recompressed page
+ * like any other.
  *
  * **Age.**  zswap's LRU has two parts.  The older part has the spans that this
- * file is done with; the other part has the rest, ordered by the time when each
- * was made.  When a span is 30 seconds old, the thread compresses its pages
- * again, but not those that were stored after the span was made: they wait until
- * the span is 30 seconds older.  When nothing is left to be tried, the span moves
- * to the older part.  So the thread looks at nothing twice, and rests until
- * something is stored.
+ * file is done with.  The younger part has the rest, ordered by creation time.
+ * When a span is 30 seconds old, the thread recompresses its pages, except
+ * those that were stored after the span was created: they wait for another 30
+ * seconds.  When no page is left to try, the span moves to the older part.  So
+ * the thread never looks at a span twice, and rests until zswap stores a page.
  *
- * **Gain.**  A page becomes smaller by an eighth at least, or stays as it is and
- * is not tried again before it is stored again.  If the first compressor could not
- * make a page smaller, a sample tells whether there is any hope.
+ * **Gain.**  If recompression does not make a page smaller by at least an
+ * eighth, the old copy stays, and the thread does not try it again until it is
+ * stored again.  For a page that the first compressor could not make smaller, a
+ * sample of its bytes tells whether to try at all.
  *
- * **Races.**  The thread copies a page with its slot's cluster locked, compresses
- * the copy with nothing locked, and locks the cluster again to replace the page.
- * It does so only if what is stored is still the same, byte by byte, and nobody
- * has begun to read it.  So nobody ever waits for the thread for longer than a
- * copy takes, and several tasks may do this at a time.  See zswap_replace_slot().
+ * **Races.**  The thread copies the compressed data of a slot under the slot's
+ * cluster lock, recompresses the copy without any lock, and takes the cluster
+ * lock again to replace the data.  It replaces the data only if it is still the
+ * same, byte by byte, and nobody has begun to read it.  So a reader waits at
+ * most for one copy, and several tasks may recompress at a time.  See
+ * zswap_replace_slot().
  *
- * **No room.**  Before a page is refused for lack of room, the oldest pages are
- * compressed again, even if they are not that old.  That takes some compressions
- * for a page, but without them the device counts as full, and the out-of-memory
- * killer comes.  Tasks do this side by side, one on each CPU.  If there are more of
- * them, a task waits for its turn, and counts each recompression that it waits
- * for as a try of its own.  Where pages can be written back, the worker that writes them first
- * compresses the oldest again.  A task in reclaim does not: to write a page takes
- * less time than to gain its room.
+ * **No room.**  Before zswap refuses a page for lack of room, it recompresses
+ * the oldest pages, even if they are young.  That costs several compressions
+ * per page, but otherwise the device would count as full, and the OOM killer
+ * would run.  Tasks do this in parallel, one on each CPU.  If there are more
+ * tasks, each waits for its turn, and counts every recompression that it waits
+ * for as one of its own tries.  Where pages can be written back, the writeback
+ * worker first recompresses the oldest.  A task in reclaim does not: writing a
+ * page takes less time than gaining its room.
  *
- * **Memory.**  One compression at a time needs about 100 KiB.  That is allocated
- * once for the thread, and once for each CPU, see zswap_cold_prepare().  If the
- * smaller copy finds no place, the old one stays.
+ * **Memory.**  A recompression needs about 100 KiB of buffers, allocated once
+ * for the thread and once for each CPU, see zswap_cold_prepare().  If there is
+ * no memory for the smaller copy, the old one stays.
  */
 
 #define pr_fmt(fmt) "zswap: " fmt
@@ -70,24 +70,24 @@
 
 /* === Data ================================================================ */
 
-/* When a page is old, and how often the thread looks at most */
+/* Age of an old page, and the shortest interval of the thread */
 #define COLD_AGE		((u8)(30UL * HZ / ZSWAP_CLOCK_JIFFIES))
 #define COLD_INTERVAL		((u8)(5UL * HZ / ZSWAP_CLOCK_JIFFIES))
-/* Twice as old is an age as well, see zswap_squeeze(). */
+/* squeeze_oldest() also uses twice this age. */
 static_assert(30UL * HZ / ZSWAP_CLOCK_JIFFIES < U8_MAX / 2);
 
-/* A page has to become smaller by this part of what it takes. */
+/* A page has to become smaller by this part of its compressed size. */
 #define COLD_MIN_GAIN		8
-/* Less than this has hardly any room to give: zbud's own units are as large. */
+/* Do not try smaller objects: zbud would give back hardly any room. */
 #define COLD_MIN_LENGTH		64U
 
-/* So many bytes, from all over a page, tell what the others are like. */
+/* Number of bytes, evenly spread over a page, that represent the whole page */
 #define COLD_SAMPLE		1024U
 
 /*
- * The crypto API's zstd is made for data of any size, and compresses as fast as it
- * can.  Here it may take two or three times as long to gain another 5 %.  Any
- * decompressor of zstd reads the result.
+ * The crypto API's zstd handles data of any size, and aims at speed.  Here,
+ * compression may take two or three times as long to gain another 5 %.  Any
+ * zstd decompressor reads the result.
  */
 #define COLD_ZSTD		"zstd"
 #define COLD_ZSTD_LEVEL		6
@@ -101,9 +101,9 @@ struct squeezer_tfm {
 };
 
 /*
- * What one compression needs.  The thread has its own, so that nobody waits for a
- * thread that may not get the CPU.  For the same reason it does not use the
- * contexts that store and load pages.
+ * Buffers and contexts for one recompression.  The thread has its own, so that
+ * nobody waits for a thread that may not get the CPU.  For the same reason, it
+ * does not use the contexts that store and load pages.
  */
 struct squeezer {
 	struct squeezer_tfm from;
@@ -122,23 +122,24 @@ static struct squeezer cold_squeezer;
 static DECLARE_WAIT_QUEUE_HEAD(cold_wait);
 
 /*
- * Where there is no room, there is no memory to make a squeezer, either.  So
- * zswap_cold_prepare() makes some in advance, one for each CPU.  A task that needs
- * room takes one for a page at a time; the thread never does.
+ * When there is no room, there is no memory to allocate a squeezer, either.  So
+ * zswap_cold_prepare() allocates squeezers in advance, one for each CPU.  A
+ * task that needs room takes one for one page at a time.  The thread never
+ * does.
  */
 #define ROOM_MAX_SQUEEZERS	16U
 
 static DEFINE_SPINLOCK(room_lock);
-/* Those that nobody uses now, and how many there are with those in use */
+/* The idle squeezers, and the number of all, idle or in use */
 static struct squeezer *room_idle __guarded_by(&room_lock);
 static unsigned int room_nr __guarded_by(&room_lock);
-/* How often one was given back, and who waits for that */
+/* How often a squeezer was given back, and the tasks that wait for one */
 static atomic_t room_returns = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(room_wait);
 
-/* The thread sleeps until something is stored. */
+/* The thread sleeps until zswap stores a page. */
 bool zswap_cold_resting;
-/* Somebody has set a compressor since the thread looked. */
+/* Somebody has set a compressor since the thread last looked. */
 static unsigned int cold_changed;
 
 /* === One page ============================================================ */
@@ -152,7 +153,7 @@ static void tfm_free(struct squeezer_tfm *tfm)
 	memset(tfm, 0, sizeof(*tfm));
 }
 
-/* Return: whether there is a context for an algorithm. */
+/* Get a context for an algorithm.  Return: true on success. */
 static bool tfm_get(struct squeezer_tfm *tfm, const char *name)
 {
 	struct crypto_acomp *acomp;
@@ -176,7 +177,7 @@ static bool tfm_get(struct squeezer_tfm *tfm, const char *name)
 	return true;
 }
 
-/* If there is no memory for this, the crypto API's zstd will do. */
+/* If this allocation fails, compress() uses the crypto API's zstd. */
 static void zstd_get(struct squeezer *sq)
 {
 	if (sq->zstd || !IS_BUILTIN(CONFIG_ZSTD_COMPRESS))
@@ -186,7 +187,7 @@ static void zstd_get(struct squeezer *sq)
 	sq->zstd = kvmalloc(sq->zstd_size, GFP_KERNEL | __GFP_NOWARN);
 }
 
-/* Return: whether @sq has all that it needs to compress by @to. */
+/* Allocate what @sq needs to compress with @to.  Return: true on success. */
 static bool squeezer_get(struct squeezer *sq, const char *to)
 {
 	if (!sq->old)
@@ -224,7 +225,7 @@ static unsigned int zstd_compress(struct squeezer *sq, unsigned int max)
 	return zstd_is_error(ret) ? 0 : ret;
 }
 
-/* Return: the length of the page in @sq->new, or 0 if it does not get so small. */
+/* Return: the length of the data in @sq->new, or 0 if it exceeds @max. */
 static unsigned int compress(struct squeezer *sq, unsigned int max)
 {
 	struct squeezer_tfm *tfm = &sq->to;
@@ -241,7 +242,7 @@ static unsigned int compress(struct squeezer *sq, unsigned int max)
 	return tfm->req->dlen;
 }
 
-/* @sq->old, of @length bytes, becomes @sq->page. */
+/* Decompress @sq->old, of @length bytes, into @sq->page. */
 static bool decompress(struct squeezer *sq, unsigned int length)
 {
 	struct squeezer_tfm *tfm = &sq->from;
@@ -259,11 +260,11 @@ static bool decompress(struct squeezer *sq, unsigned int length)
 }
 
 /*
- * Nothing in this page repeats itself, or the first compressor would have seen it.
- * All that is left is that some bytes are more frequent than others.  The
- * probability that two bytes are the same bounds what that gains: if it is 1 in
- * 128 or less, each byte has 7 bits of entropy or more, and the page does not shrink
- * by an eighth.
+ * This page has no repeated strings, or the first compressor would have found
+ * them.  A better compressor can only exploit that some byte values are more
+ * frequent than others.  The probability that two bytes are equal bounds that
+ * gain: if it is 1 in 128 or less, each byte has at least 7 bits of entropy,
+ * and the page does not shrink by an eighth.
  */
 static bool looks_random(const u8 *page)
 {
@@ -271,16 +272,17 @@ static bool looks_random(const u8 *page)
 	unsigned int i, pairs = 0;
 	u16 seen[256] = {};
 
-	/* Each byte makes as many pairs as there were others of it before. */
+	/* Each byte forms a pair with every earlier byte of the same value. */
 	for (i = 0; i < COLD_SAMPLE; i++)
 		pairs += seen[page[i * step + i % step]]++;
 	return pairs <= COLD_SAMPLE * (COLD_SAMPLE - 1) / 2 / 128;
 }
 
 /*
- * If the data cannot be read or decompressed, leave it for its reader to find.
+ * Recompress one slot.  If its data cannot be read or decompressed, leave it
+ * for its reader to find.
  *
- * Return: bytes that were gained, 0 if there was no gain, or -ENOMEM.
+ * Return: the number of bytes gained, 0 for no gain, or -ENOMEM.
  */
 static int squeeze_slot(struct squeezer *sq, const struct zswap_pick *pick,
 			unsigned int slot, struct ramzswap_share *share)
@@ -311,14 +313,14 @@ static int squeeze_slot(struct squeezer *sq, const struct zswap_pick *pick,
 /* === Many ================================================================ */
 
 /**
- * struct squeeze - what to compress again
- * @pick: what is old, and the pool for the smaller copies
- * @squeezer: the caller's, or NULL if somebody waits for room: then take one of
- *	room_idle, and allocate nothing but the smaller copies
+ * struct squeeze - which pages to recompress, and how many
+ * @pick: the current span, and the pool for the smaller copies
+ * @squeezer: the caller's own, or NULL if the caller waits for room: then take
+ *	one from room_idle for each page, and allocate only the smaller copies
  * @share: only pages of this device; NULL for any
  * @root: only pages of this cgroup and those below it; NULL for all
- * @nr_pages: how many pages are still to be tried
- * @bytes: how many bytes are still to be gained
+ * @nr_pages: number of pages left to try
+ * @bytes: number of bytes left to gain
  */
 struct squeeze {
 	struct zswap_pick pick;
@@ -349,11 +351,11 @@ static struct squeezer *room_try_take(void)
 }
 
 /*
- * Whoever finds all squeezers in use waits for one recompression: then one is free,
- * or another task that also makes room has taken it.
+ * If all squeezers are in use, wait until a recompression ends.  Then a
+ * squeezer is free, or another task that needs room has taken it.
  *
- * Return: a squeezer; NULL if it was another task's turn; -ENOENT if there are
- * none, or -EINTR.
+ * Return: a squeezer; NULL if another task took it; -ENOENT if there are none,
+ * or -EINTR.
  */
 static struct squeezer *room_take(void)
 {
@@ -361,7 +363,7 @@ static struct squeezer *room_take(void)
 	struct squeezer *sq = NULL;
 	int err;
 
-	/* If one is idle, this does not wait. */
+	/* Does not sleep if a squeezer is idle. */
 	err = wait_event_killable(room_wait, (sq = room_try_take()) ||
 				  atomic_read(&room_returns) != returns);
 	return err ? ERR_PTR(-EINTR) : sq;
@@ -378,9 +380,9 @@ static void room_give_back(struct squeezer *sq)
 }
 
 /*
- * A task that waits for room gives up where it cannot make any: there is no memory
- * for a smaller copy, or the squeezers are for other compressors.  It does not
- * search for pages that they could decompress.
+ * A task that waits for room gives up when there is no memory for a smaller
+ * copy, or when the squeezers are for other compressors.  It does not search
+ * for pages that they could decompress.
  */
 static int squeeze_slot_for_room(struct squeeze *s, unsigned int slot,
 				 struct ramzswap_share *share)
@@ -388,7 +390,7 @@ static int squeeze_slot_for_room(struct squeeze *s, unsigned int slot,
 	struct squeezer *sq;
 	int ret = -ENOENT;
 
-	/* What others compress meanwhile makes room as well, so it counts as tried. */
+	/* What other tasks recompress makes room, too: count it. */
 	do {
 		sq = room_take();
 	} while (!sq && s->nr_pages && s->nr_pages--);
@@ -411,11 +413,11 @@ static void squeeze_span(struct squeeze *s)
 	unsigned int slot;
 	int gained;
 
-	/* Swapoff waits until this is done.  There is no entry 0 of device 0. */
+	/* Make swapoff wait.  Use entry 1, as device 0 has no entry 0. */
 	si = get_swap_device(swp_entry(swp_type(pick->first), 1));
 	if (!si)
 		return;
-	/* Since the span was found, a smaller device may have taken its place. */
+	/* Meanwhile, a smaller device may have reused the type. */
 	if (swp_offset(pick->first) >= si->max) {
 		put_swap_device(si);
 		return;
@@ -443,7 +445,7 @@ static void squeeze_span(struct squeeze *s)
 	put_swap_device(si);
 }
 
-/* Is there a reason for this task to stop? */
+/* Should this task stop? */
 static bool interrupted(const struct squeeze *s)
 {
 	if (!s->squeezer)
@@ -464,7 +466,7 @@ static bool squeeze_one(struct squeeze *s, int type, int nid, struct mem_cgroup 
 	return !squeeze_done(s);
 }
 
-/* Return: whether it went through all of the device. */
+/* Return: true if it went through the whole device. */
 static bool squeeze_device(struct squeeze *s, int type)
 {
 	struct mem_cgroup *memcg = mem_cgroup_iter(s->root, NULL, NULL);
@@ -473,7 +475,9 @@ static bool squeeze_device(struct squeeze *s, int type)
 
 	do {
 		for_each_node_state(nid, N_NORMAL_MEMORY) {
-			/* What was seen is at the end of the list, or on none. */
+			/*
+			 * Spans already seen are at the end, or off the list.
+			 */
 			nr = zswap_nr_unseen_one(type, nid, memcg, s->pick.gfp);
 			while (nr-- && squeeze_one(s, type, nid, memcg))
 				;
@@ -488,8 +492,8 @@ static bool squeeze_device(struct squeeze *s, int type)
 }
 
 /*
- * Each cgroup has an LRU of its own.  So all have their turn, age by age: each
- * round takes what is half as old, down to @min_age.
+ * Each cgroup has its own LRU.  To take the oldest pages of all cgroups first,
+ * go through them in rounds: each round halves the age, down to @min_age.
  */
 static void squeeze_oldest(struct squeeze *s, int first_type, int last_type, u8 min_age)
 {
@@ -506,16 +510,16 @@ static void squeeze_oldest(struct squeeze *s, int first_type, int last_type, u8 
 }
 
 /**
- * zswap_squeeze() - compress pages again now, the oldest first
+ * zswap_squeeze() - recompress pages now, the oldest first
  * @share: the share of the device
  * @type: the device
- * @bytes: how many pages, in bytes before compression
+ * @bytes: how much to recompress, in bytes before compression
  *
- * This also takes pages that are not old enough for the thread.
+ * Also takes pages that are too young for the thread.
  *
- * Context: May sleep, for long.  The device may be swapped off meanwhile.
- * Return: 0, -EINTR if there was a signal, -ENOMEM, or -EOPNOTSUPP if there is
- * no compressor for cold pages.
+ * Context: May sleep for a long time.  The device may be swapped off meanwhile.
+ * Return: 0; -EINTR after a signal; -ENOMEM; or -EOPNOTSUPP if there is no
+ * compressor for cold pages.
  */
 int zswap_squeeze(struct ramzswap_share *share, int type, u64 bytes)
 {
@@ -543,17 +547,18 @@ int zswap_squeeze(struct ramzswap_share *share, int type, u64 bytes)
 }
 
 /**
- * zswap_squeeze_for_room() - compress the oldest pages again, to make room
+ * zswap_squeeze_for_room() - recompress the oldest pages to make room
  * @root: only pages of this cgroup and those below it; NULL for all
  * @type: only pages of this device; -1 for all
- * @bytes: how many bytes of compressed data to gain
- * @nr_pages: how many pages to try at most
+ * @bytes: number of bytes of compressed data to gain
+ * @nr_pages: maximum number of pages to try
  * @young: also take pages that were stored a moment ago
  *
- * Context: Reclaim; may sleep, but for memory.
+ * Context: Reclaim; may sleep, but does not wait for memory.
+ * Return: how many bytes were gained.
  */
-void zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
-			    unsigned long nr_pages, bool young)
+u64 zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
+			   unsigned long nr_pages, bool young)
 {
 	struct squeeze s = {
 		.root = root,
@@ -562,24 +567,27 @@ void zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
 		.pick.gfp = GFP_NOWAIT | __GFP_NOWARN,
 	};
 
-	/* Without memory for a squeezer, or if there is only one compressor */
+	/*
+	 * No squeezers: there was no memory, or there is only one compressor.
+	 */
 	scoped_guard(spinlock, &room_lock)
 		if (!room_nr)
-			return;
+			return 0;
 	s.pick.pool = zswap_cold_pool_get();
 	if (!s.pick.pool)
-		return;
+		return 0;
 	squeeze_oldest(&s, max(type, 0), type < 0 ? MAX_SWAPFILES - 1 : type,
 		       young ? 0 : COLD_AGE / 4);
 	zswap_pool_put(s.pick.pool);
+	return bytes - s.bytes;
 }
 
 /**
- * zswap_cold_prepare() - allocate what will be needed when there is no room
- * @hot: the compressor of pages that are stored
- * @cold: the compressor of cold pages; the same if there are none
+ * zswap_cold_prepare() - allocate squeezers for when there is no room
+ * @hot: the compressor that stores use
+ * @cold: the compressor for cold pages; the same as @hot for none
  *
- * If there is no memory for this, nobody will be able to make room.
+ * If the allocation fails, no task can make room by recompression.
  *
  * Context: May sleep; not called twice at a time.
  */
@@ -600,8 +608,9 @@ void zswap_cold_prepare(const char *hot, const char *cold)
 		idle = sq;
 	}
 	/*
-	 * Users must not free theirs: that takes locks of the crypto API, which
-	 * allocates memory under them.  So wait for what is in use.
+	 * Tasks in reclaim must not free their squeezer: that takes locks under
+	 * which the crypto API allocates memory.  So wait until they give it
+	 * back, and free it here.
 	 */
 	for (;;) {
 		wait_event(room_wait, (sq = room_try_take()));
@@ -615,7 +624,7 @@ void zswap_cold_prepare(const char *hot, const char *cold)
 		room_idle = idle;
 		room_nr = nr;
 	}
-	/* Others may wait for one that is gone. */
+	/* Wake tasks that wait for a squeezer that is gone. */
 	atomic_inc(&room_returns);
 	wake_up(&room_wait);
 }
@@ -632,7 +641,7 @@ static bool anything_unseen(void)
 	return false;
 }
 
-/* Sleep until something is stored. */
+/* Sleep until zswap stores a page. */
 static void rest(void)
 {
 	WRITE_ONCE(zswap_cold_resting, true);
@@ -643,14 +652,20 @@ static void rest(void)
 	wait_event_freezable(cold_wait, !READ_ONCE(zswap_cold_resting));
 }
 
-/* Compress what is old.  Return: how long until there may be more, or 0. */
+/*
+ * Recompress old pages.  Return: the time until more may be old, or 0 if there
+ * is no cold compressor.
+ */
 static u8 squeeze_old(void)
 {
 	struct squeeze s = {
 		.squeezer = &cold_squeezer,
 		.nr_pages = ULONG_MAX,
 		.bytes = U64_MAX,
-		/* In reclaim it would hold locks, and may not get the CPU. */
+		/*
+		 * In direct reclaim, the thread would hold locks while it may
+		 * not get the CPU.
+		 */
 		.pick.gfp = GFP_NOWAIT,
 		.pick.min_age = COLD_AGE,
 		.pick.wait = COLD_AGE,
@@ -660,7 +675,7 @@ static u8 squeeze_old(void)
 	s.pick.pool = zswap_cold_pool_get();
 	if (!s.pick.pool)
 		return 0;
-	/* Without memory, another time */
+	/* If there is no memory, try again later. */
 	if (squeezer_get(&cold_squeezer, zswap_pool_name(s.pick.pool)))
 		for (type = 0; type < MAX_SWAPFILES; type++)
 			if (zswap_nr_unseen(type))
@@ -698,7 +713,7 @@ void zswap_cold_wake(void)
 }
 
 /**
- * zswap_cold_start() - start the thread, or tell it of another compressor
+ * zswap_cold_start() - start the thread, or tell it that the compressor changed
  *
  * Context: May sleep; not called twice at a time.
  */

@@ -19,12 +19,12 @@ struct obj_cgroup;
 struct zswap_pool;
 struct zswap_span;
 
-/* How many neighbouring slots a span has. */
+/* Neighbouring slots in a span */
 #define ZSWAP_SPAN_SLOTS	8U
 
 /*
- * A clock that fits in a byte, for ages of up to two minutes.  What is older
- * looks younger for a while.  That only makes it wait longer.
+ * A clock that fits in a byte, for ages of up to two minutes.  An older span
+ * looks younger for a while, and so waits longer.
  */
 #define ZSWAP_CLOCK_JIFFIES	BIT(const_ilog2(HZ))
 
@@ -38,17 +38,17 @@ static inline u8 zswap_clock(void)
 extern bool zswap_cold_resting;
 
 void zswap_cold_start(void);
-void zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
-			    unsigned long nr_pages, bool young);
+u64 zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
+			   unsigned long nr_pages, bool young);
 void zswap_cold_prepare(const char *hot, const char *cold);
 void zswap_cold_wake(void);
 
-/* Something was stored that is going to be old some day. */
+/* A page was stored: make sure that the thread notices when it is old. */
 static inline void zswap_cold_note_store(void)
 {
 	/*
 	 * Pairs with the barrier in rest(): either this sees that the thread
-	 * rests, or the thread sees what was stored, and does not rest.
+	 * rests, or the thread sees the stored page, and does not rest.
 	 */
 	smp_mb();
 	if (unlikely(READ_ONCE(zswap_cold_resting)))
@@ -58,19 +58,19 @@ static inline void zswap_cold_note_store(void)
 /* === mm/zswap.c ========================================================== */
 
 /**
- * struct zswap_pick - a span whose pages may be compressed again
- * @pool: the pool that is for cold pages; given
- * @min_age: a slot is old if nothing was stored for it for so long, in
- *	zswap_clock()'s time; given
- * @all: also take slots that were stored since the span was seen last; given
- * @gfp: how to allocate a span, if that is needed; given
- * @wait: how long until something is old; only made shorter
- * @span: the span.  It may be gone: only compare this pointer, never follow it.
+ * struct zswap_pick - a span whose pages may be recompressed
+ * @pool: the pool for cold pages; input
+ * @min_age: a slot is old if no page was stored for it for this long, in units
+ *	of zswap_clock(); input
+ * @all: also take slots that were stored since the span was last seen; input
+ * @gfp: flags to allocate a span, if needed; input
+ * @wait: time until the next span is old; only ever shortened
+ * @span: the span; it may be freed, so never dereference this pointer
  * @first: its first slot
  * @objcg: the cgroup that its data is charged to, with a reference, or NULL
- * @slots: the slots that are old
+ * @slots: bitmap of the old slots
  * @compressor: the compressor of their data
- * @nr_young: how many young spans were skipped
+ * @nr_young: number of young spans skipped
  */
 struct zswap_pick {
 	struct zswap_pool *pool;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* zbud: an allocator for compressed pages. mm/zbud.c explains how it works. */
+/* zbud: an allocator for compressed pages; mm/zbud.c explains how it works. */
 #ifndef _LINUX_ZBUD_H
 #define _LINUX_ZBUD_H
 
@@ -10,12 +10,12 @@ struct scatterlist;
 struct zbud_pool;
 
 /*
- * Objects that a page can hold unless they are tiny: struct page describes each
- * in a byte, in two words.
+ * Most objects in a page, unless they are tiny: struct page has two words with
+ * one byte for each.
  */
 #define ZBUD_SLOTS		(2 * sizeof(unsigned long))
 
-/* Most entries of a scatterlist for an object: one per page that it is on. */
+/* Most scatterlist entries for an object: one for each page that it is on. */
 #define ZBUD_SG_ENTRIES		2
 
 struct zbud_pool *zbud_create_pool(void);

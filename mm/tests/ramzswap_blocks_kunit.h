@@ -268,6 +268,17 @@ static void model_hold_used(struct blocks_model *m, unsigned int slot)
 	ramzswap_blocks_hold_used(&m->blocks, block);
 }
 
+/* Somebody reads a page, and finds that the block is not what was written. */
+static void model_rot(struct blocks_model *m, unsigned int slot)
+{
+	unsigned int block = ramzswap_place_block(m->slots[slot]);
+
+	if (!block)
+		return;
+	m->bad[block] = true;
+	ramzswap_blocks_mark_rotten(&m->blocks, block);
+}
+
 static void model_let_go(struct blocks_model *m, struct rnd_state *rnd)
 {
 	unsigned int i, block;
@@ -280,7 +291,7 @@ static void model_let_go(struct blocks_model *m, struct rnd_state *rnd)
 	bad = !m->wanted[block] && !(prandom_u32_state(rnd) % 2048);
 	m->held_blocks[i] = m->held_blocks[--m->nr_held];
 	m->held[block] = false;
-	m->bad[block] = bad;
+	m->bad[block] |= bad;
 	ramzswap_blocks_let_go(&m->blocks, block, bad);
 }
 
@@ -324,6 +335,7 @@ static void model_compare(struct kunit *test, struct blocks_model *m)
 {
 	unsigned long used = 0, bad = 0, nr_free = 0, pages = 0, units = 0, block;
 	unsigned long filled[ARRAY_SIZE(m->blocks.nr_filled)] = {};
+	const unsigned int step = RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(filled);
 	unsigned int i;
 
 	for (block = 1; block < m->blocks.nr; block++) {
@@ -334,8 +346,8 @@ static void model_compare(struct kunit *test, struct blocks_model *m)
 		nr_free += model_free(m, block);
 		pages += m->wanted[block];
 		units += m->units[block];
-		if (m->wanted[block])
-			filled[(m->units[block] - 1) / 16]++;
+		if (m->wanted[block] && !m->bad[block])
+			filled[(m->units[block] - 1) / step]++;
 	}
 	for (i = 0; i < ARRAY_SIZE(filled); i++)
 		KUNIT_ASSERT_EQ(test, m->blocks.nr_filled[i], filled[i]);
@@ -383,6 +395,8 @@ static void blocks_are_as_in_a_model(struct kunit *test)
 			model_get(m, &rnd, slot);
 		else
 			model_put(m, slot);
+		if (!(step % 50000))
+			model_rot(m, slot);
 		if (!(step % 10000))
 			model_compare(test, m);
 	}
@@ -491,10 +505,63 @@ static void emptied_group_is_held_as_a_whole(struct kunit *test)
 	ramzswap_blocks_destroy(&m->blocks);
 }
 
+static void rotten_block_is_not_used_again(struct kunit *test)
+{
+	unsigned long nr = 3 * BLOCKS_PER_GROUP, first, block, from = 1, i;
+	struct ramzswap_blocks blocks;
+	unsigned int got, clean;
+	u64 places[2];
+
+	KUNIT_ASSERT_EQ(test, ramzswap_blocks_init(&blocks, nr), 0);
+	first = ramzswap_blocks_hold(&blocks, 1, 1, 1, &got);
+	KUNIT_ASSERT_EQ(test, got, 1);
+	for (i = 0; i < 2; i++) {
+		places[i] = ramzswap_place_packed(RAMZSWAP_PLACE_PACKED, first, i, 4, 1);
+		ramzswap_blocks_get(&blocks, places[i]);
+	}
+	ramzswap_blocks_let_go(&blocks, first, false);
+	KUNIT_EXPECT_FALSE(test, ramzswap_blocks_is_rotten(&blocks, first));
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_find_sparse(&blocks, &from, 64), first);
+
+	/* Somebody reads it, while it is held for cleaning and while it is not. */
+	ramzswap_blocks_hold_used(&blocks, first);
+	ramzswap_blocks_mark_rotten(&blocks, first);
+	ramzswap_blocks_let_go(&blocks, first, false);
+	ramzswap_blocks_mark_rotten(&blocks, first);
+	KUNIT_EXPECT_TRUE(test, ramzswap_blocks_is_rotten(&blocks, first));
+	KUNIT_EXPECT_EQ(test, blocks.nr_bad, 1);
+	KUNIT_EXPECT_EQ(test, blocks.nr_used, 1);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_wanted(&blocks, first), 2);
+
+	/* Not even when all others are taken is there anything to clean. */
+	for (i = 1; (block = ramzswap_blocks_hold(&blocks, 1, 1, 1, &got)); i++) {
+		KUNIT_ASSERT_NE(test, block, first);
+		if (ramzswap_blocks_needs_spare(&blocks))
+			blocks.spare = (void *)__get_free_page(GFP_KERNEL);
+	}
+	KUNIT_EXPECT_EQ(test, i, nr - 1);
+	clean = ramzswap_blocks_to_clean(&blocks);
+	KUNIT_EXPECT_EQ(test, clean, 0);
+	from = 1;
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_find_sparse(&blocks, &from, 64), 0);
+
+	for (i = 0; i < 2; i++)
+		ramzswap_blocks_put(&blocks, places[i]);
+	KUNIT_EXPECT_EQ(test, blocks.nr_used, 0);
+	KUNIT_EXPECT_EQ(test, blocks.nr_bad, 1);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold(&blocks, 1, 1, 1, &got), 0);
+
+	free_page((unsigned long)blocks.spare);
+	while ((blocks.spare = ramzswap_blocks_take_unused(&blocks)))
+		free_page((unsigned long)blocks.spare);
+	ramzswap_blocks_destroy(&blocks);
+}
+
 /* === Cleaning, against a model =========================================== */
 
-#define CLEAN_BLOCKS	1536UL
+#define CLEAN_BLOCKS	4096UL
 #define CLEAN_BUFFER	16
+#define CLEAN_READ	(3 * CLEAN_BUFFER)
 
 /* A device, and what is to be on it */
 struct clean_model {
@@ -512,7 +579,8 @@ struct clean_model {
 	unsigned long from;
 	unsigned long nr_written;
 	unsigned long nr_moved;
-	unsigned long most;		/* blocks for what is wanted, in percent */
+	unsigned long full;		/* full blocks, in percent of what is wanted */
+	unsigned long most;		/* blocks after cleaning, in the same way */
 	void *scratch;
 };
 
@@ -524,9 +592,10 @@ struct clean_param {
 };
 
 static const struct clean_param clean_params[] = {
-	{ "half full, pages change at random", 50, 1, 150 },
-	{ "80 % full, pages change at random", 80, 1, 250 },
-	{ "80 % full, neighbours in time change", 80, 64, 150 },
+	{ "half full, pages change at random", 50, 1, 130 },
+	{ "80 % full, pages change at random", 80, 1, 180 },
+	{ "80 % full, neighbours in time change", 80, 64, 110 },
+	{ "90 % full, pages change at random", 90, 1, 250 },
 };
 
 static void clean_describe(const struct clean_param *param, char *description)
@@ -632,11 +701,11 @@ static bool clean_one(struct kunit *test, struct clean_model *m, unsigned long n
 static bool clean_some(struct kunit *test, struct clean_model *m)
 {
 	unsigned int units = ramzswap_blocks_to_clean(&m->blocks), nr = 0, i, filled = 0;
-	unsigned long groups = 2 * nr_groups(&m->blocks) + CLEAN_BUFFER, block;
-	unsigned long blocks[CLEAN_BUFFER];
+	unsigned long groups = 2 * nr_groups(&m->blocks) + CLEAN_READ, block;
+	unsigned long blocks[CLEAN_READ];
 	unsigned int nr_held = 0;
 
-	while (units && nr < CLEAN_BUFFER && groups--) {
+	while (units && nr < CLEAN_READ && groups--) {
 		block = ramzswap_blocks_find_sparse(&m->blocks, &m->from, units);
 		if (!block)
 			continue;
@@ -651,7 +720,7 @@ static bool clean_some(struct kunit *test, struct clean_model *m)
 		ramzswap_blocks_let_go(&m->blocks, blocks[i], false);
 	for (i = 0; i < CLEAN_BUFFER; i++)
 		filled += !!ramzswap_block_nr(m->buffer[i]);
-	if (filled >= nr) {
+	if (!ramzswap_blocks_worth_cleaning(nr, filled)) {
 		clean_empty_buffer(m);
 		return false;
 	}
@@ -727,6 +796,8 @@ static void cleaning_makes_room_and_loses_nothing(struct kunit *test)
 	}
 	m->nr_slots = slot;
 	m->nr_written = 0;
+	m->nr_moved = 0;
+	m->full = 100 * m->blocks.nr_used * RAMZSWAP_BLOCK_UNITS / m->blocks.nr_units;
 
 	turns = 6 * m->nr_slots / param->run;
 	for (turn = 0; turn < turns; turn++) {
@@ -737,9 +808,9 @@ static void cleaning_makes_room_and_loses_nothing(struct kunit *test)
 	}
 	for (slot = 0; slot < m->nr_slots; slot++)
 		clean_check(test, m, slot);
-	kunit_info(test, "of %u slots; blocks have at most %lu %% of what is wanted; %lu written, %lu for cleaning\n",
-		   m->nr_slots, m->most, m->nr_written, m->nr_moved);
-	KUNIT_EXPECT_LT(test, m->most, 125);
+	kunit_info(test, "of %u slots; blocks have at most %lu %% of what is wanted, full ones %lu %%; %lu written, %lu for cleaning\n",
+		   m->nr_slots, m->most, m->full, m->nr_written, m->nr_moved);
+	KUNIT_EXPECT_LT(test, 100 * m->most, 125 * m->full);
 	KUNIT_EXPECT_LT(test, 100 * (m->nr_written + m->nr_moved),
 			m->nr_written * param->max_amplification);
 
@@ -758,6 +829,7 @@ static struct kunit_case ramzswap_blocks_test_cases[] = {
 	KUNIT_CASE(blocks_are_as_in_a_model),
 	KUNIT_CASE(blocks_are_all_handed_out),
 	KUNIT_CASE(emptied_group_is_held_as_a_whole),
+	KUNIT_CASE(rotten_block_is_not_used_again),
 	KUNIT_CASE_PARAM(cleaning_makes_room_and_loses_nothing, clean_gen_params),
 	{}
 };

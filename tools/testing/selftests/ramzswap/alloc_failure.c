@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Allocations fail during swapout and swapin. Pages may stay where they are,
- * but none is lost, and nothing is leaked.
+ * but none may be lost or leaked.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -75,8 +75,8 @@ FIXTURE(alloc_failure) {
 };
 
 /*
- * With a disk behind the cache, a backing device, or nothing; and with pages
- * compressed again.
+ * With a disk behind the cache, a backing device, or nothing, and with
+ * recompressed pages
  */
 FIXTURE_VARIANT(alloc_failure) {
 	bool device;
@@ -186,8 +186,8 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_out, TEST_SECONDS)
 		region_write_all(&self->r);
 	}
 	/*
-	 * A disk takes what zswap cannot. Without one, the pool finds room in
-	 * its pages.
+	 * A disk takes pages that zswap cannot. Without one, the pool reuses
+	 * its holes.
 	 */
 	most = variant->device && !variant->backed ? NR_PAGES / 2 : NR_PAGES;
 	EXPECT_LT(NR_PAGES / 2, out[0]);
@@ -214,7 +214,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_in, TEST_SECONDS)
 	}
 }
 
-/* Whatever fails, the old copy stays, and its turn comes again. */
+/* Whatever fails, the old copy stays, and is tried again. */
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECONDS)
 {
 	const int percent[] = { 1, 10, 50, 100 };
@@ -237,11 +237,11 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECON
 		squeezed = stat_of("num_squeezed") - squeezed;
 		TH_LOG("%3d %% fail: %lld writes failed, %lld pages became smaller",
 		       percent[i], failed, squeezed);
-		/* A write takes a dozen allocations before the first page. */
+		/* A write makes a dozen allocations before the first page. */
 		EXPECT_TRUE(percent[i] > 10 || squeezed);
 		EXPECT_TRUE(percent[i] < 100 || !(squeezed || done));
 		EXPECT_EQ(0, attr_write("squeeze", "1T"));
-		/* What is hot now could not be made smaller, or took little before. */
+		/* Hot pages could not become smaller, or were small already. */
 		EXPECT_GT(stat_of("pages_stored") / 2, stat_of("pages_hot"));
 		EXPECT_LE(stat_of("pages_hot"), stat_of("num_hopeless"));
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -250,7 +250,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECON
 	close(squeeze);
 }
 
-/* When there is no room, and no memory to make it either */
+/* No room, and no memory to make room */
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_when_there_is_no_room, TEST_SECONDS)
 {
 	const int percent[] = { 1, 10, 50, 100 };
@@ -275,8 +275,8 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_when_there_is_no_room, TEST_SECONDS)
 }
 
 /*
- * Pages leave memory when no allocation succeeds. What is allocated at all is the
- * table of their places, a page for each 512 of them; it has a reserve.
+ * Pages leave memory even if every allocation fails. Writeback allocates only
+ * the table of their places, one page for 512 slots, and has a reserve for it.
  */
 TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
 {
@@ -300,7 +300,10 @@ TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
 
 	for (i = 0; i < 100 && written < NR_PAGES * 9 / 10; i++) {
 		ASSERT_TRUE(injectors_prepare(100));
-		/* The write itself copies what is written, to 8 or 16 bytes. */
+		/*
+		 * The write() itself copies its data to an allocation of 8 or
+		 * 16 bytes.
+		 */
 		ASSERT_TRUE(injector_set("failslab", "space", 32));
 		ASSERT_EQ(1, pwrite(make_it_fail, "1", 1, 0));
 		pwrite(reclaim, size, sizeof(size) - 1, 0);
@@ -318,8 +321,8 @@ TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
 	       written, i, pages, objects);
 	EXPECT_LE(NR_PAGES * 9 / 10, written);
 	/*
-	 * Nothing is allocated for each page.  virtio-blk tries to get memory
-	 * for the descriptors of each request, and does without.
+	 * No allocation is needed for each page.  virtio-blk tries to allocate
+	 * descriptors for each request, but works without them.
 	 */
 	EXPECT_GE(written / 256 + 8, pages);
 	EXPECT_GE(written / 8, objects);

@@ -224,6 +224,15 @@ TEST_F_TIMEOUT(cgroups, give_up_the_oldest_at_the_limit_of_a_device, TEST_SECOND
 	idle_and_busy(_metadata, self->a, self->b, 40 * MIB);
 }
 
+/* Others make room for a cgroup whose own pages must not be written back. */
+TEST_F_TIMEOUT(cgroups, give_up_the_oldest_for_one_without_writeback, TEST_SECONDS)
+{
+	device_with_disk(_metadata, self->disk, "4M");
+	ASSERT_TRUE(memcg_set(self->b, "memory.zswap.writeback", "0"));
+	idle_and_busy(_metadata, self->a, self->b, 40 * MIB);
+	ASSERT_TRUE(memcg_set(self->b, "memory.zswap.writeback", "1"));
+}
+
 TEST_F_TIMEOUT(cgroups, give_up_the_oldest_at_the_limit_of_the_pool, TEST_SECONDS)
 {
 	device_with_disk(_metadata, self->disk, "0");

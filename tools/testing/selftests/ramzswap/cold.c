@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that nobody wanted for a while are compressed again, and denser: they
- * stay what they are, whatever happens to them meanwhile; memory is given back
- * at once, and accounted; and nothing is done twice, or in vain.
+ * zswap recompresses cold pages.  Their contents never change, whatever happens
+ * meanwhile.  Recompression frees memory at once, and the accounting is exact.
+ * No page is tried twice or in vain.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 
 #define NR_PAGES	(8 * MIB / page_size)
 
-/* The statistics of a cgroup are added up every two seconds, or when there is time. */
+/* The kernel flushes a cgroup's statistics every two seconds, or later. */
 #define MEMCG_STAT_SECONDS	20
 
 FIXTURE(cold) {
@@ -74,7 +74,7 @@ TEST_F_TIMEOUT(cold, memory_is_given_back, TEST_SECONDS)
 	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_TEXT);
 	used = stat_value("mem_used_total");
 	ASSERT_EQ(0, squeeze_all());
-	/* The pool is compacted by and by. */
+	/* Compaction of the pool takes a while. */
 	usleep(500000);
 	TH_LOG("%lld bytes for %lu pages before, %lld after", used, NR_PAGES,
 	       stat_value("mem_used_total"));
@@ -97,7 +97,7 @@ TEST_F_TIMEOUT(cold, pages_of_all_kinds_are_the_same, TEST_SECONDS)
 	region_unmap(&slope);
 }
 
-/* What cannot become smaller is tried once, and again only when it is stored again. */
+/* A page that cannot become smaller is tried once per store. */
 TEST_F_TIMEOUT(cold, what_is_hopeless_is_tried_once, TEST_SECONDS)
 {
 	long long bytes;
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(cold, what_is_stored_again_is_hot, TEST_SECONDS)
 	region_unmap(&self->r);
 }
 
-/* Single slots out of ranges that are cold, and back */
+/* Swap single slots of cold ranges in, and out again. */
 TEST_F_TIMEOUT(cold, what_is_stored_again_among_cold_pages_gets_cold_again, TEST_SECONDS)
 {
 	unsigned long i;
@@ -150,13 +150,13 @@ TEST_F_TIMEOUT(cold, what_is_stored_again_among_cold_pages_gets_cold_again, TEST
 	region_unmap(&self->r);
 }
 
-/* In a span that has both, what is hopeless and what is stored anew */
+/* A span with both hopeless pages and pages that are stored again */
 TEST_F_TIMEOUT(cold, what_is_stored_among_hopeless_pages_gets_cold, TEST_SECONDS)
 {
 	struct region text;
 	unsigned long i;
 
-	/* The two take turns in the swap slots. */
+	/* The two kinds alternate in the swap slots. */
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES / 2, FILL_HALF, 1));
 	ASSERT_TRUE(region_map(&text, NR_PAGES / 2, FILL_TEXT, 2));
 	region_write_all(&self->r);
@@ -285,7 +285,7 @@ TEST_F_TIMEOUT(cold, large_folios_are_the_same, TEST_SECONDS)
 	EXPECT_EQ((long long)NR_PAGES, stat_of("pages_cold"));
 	madvise(self->r.mem, NR_PAGES * page_size, MADV_SEQUENTIAL);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	/* Now some of a folio's slots are cold, and some are not. */
+	/* Now only some of a folio's slots are cold. */
 	region_write_all(&self->r);
 	region_page_out(&self->r);
 	ASSERT_EQ(0, attr_write("squeeze", "7M"));
@@ -358,8 +358,8 @@ static void *part_page_out(void *arg)
 }
 
 /*
- * How many of @nr pages go into the device, if that many tasks swap them out at
- * once? They are what they were then.
+ * Count how many of @nr pages fit into the device if that many tasks swap them
+ * out at once.  Their contents must be right afterwards.
  */
 static unsigned long pages_that_fit(struct __test_metadata *_metadata, const char *cold,
 				    unsigned long nr, unsigned int nr_tasks)
@@ -379,7 +379,7 @@ static unsigned long pages_that_fit(struct __test_metadata *_metadata, const cha
 	}
 	for (i = 0; i < nr_tasks; i++)
 		pthread_join(part[i].thread, NULL);
-	/* What is refused may be in the swap cache, and look like swapped out. */
+	/* A refused page may be in the swap cache, and look swapped out. */
 	fit = stat_of("pages_stored");
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);
@@ -393,7 +393,7 @@ TEST_F_TIMEOUT(cold, a_device_holds_more_before_it_is_full, TEST_SECONDS)
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
 	without = pages_that_fit(_metadata, "\n", NR_PAGES, 1);
 	EXPECT_EQ(0, stat_of("num_squeezed"));
-	/* It is full until somebody looks whether there is room again. */
+	/* The device is full until a worker finds room. */
 	sleep(5);
 	with = pages_that_fit(_metadata, "zstd", NR_PAGES, 1);
 	TH_LOG("%lu pages fit, with those compressed again %lu", without, with);
@@ -402,7 +402,7 @@ TEST_F_TIMEOUT(cold, a_device_holds_more_before_it_is_full, TEST_SECONDS)
 	EXPECT_GT(NR_PAGES, with);
 }
 
-/* More tasks than there are CPUs: none of them is refused because of the others. */
+/* With more tasks than CPUs, no task is refused because of the others. */
 TEST_F_TIMEOUT(cold, many_tasks_make_room_at_once, TEST_SECONDS)
 {
 	unsigned long without, nr;
@@ -412,7 +412,7 @@ TEST_F_TIMEOUT(cold, many_tasks_make_room_at_once, TEST_SECONDS)
 	without = pages_that_fit(_metadata, "\n", NR_PAGES, 1);
 	/* As above */
 	sleep(5);
-	/* All of these fit, if they get smaller. */
+	/* All of these fit after recompression. */
 	nr = without * 5 / 4 / 64 * 64 + 64;
 	start = seconds_now();
 	EXPECT_EQ(nr, pages_that_fit(_metadata, "zstd", nr, 8));
@@ -470,7 +470,7 @@ TEST_F_TIMEOUT(backed, cold_pages_are_written_and_are_the_same, TEST_SECONDS)
 	region_unmap(&self->r);
 }
 
-/* What was squeezed is older than what was not. */
+/* Recompressed pages are older than all others. */
 TEST_F_TIMEOUT(backed, cold_pages_are_written_first, TEST_SECONDS)
 {
 	struct region young;
@@ -481,14 +481,14 @@ TEST_F_TIMEOUT(backed, cold_pages_are_written_first, TEST_SECONDS)
 	map_and_swap_out(_metadata, &self->r, NR_PAGES / 2, FILL_TEXT);
 	ASSERT_EQ(0, squeeze_all());
 	map_and_swap_out(_metadata, &young, NR_PAGES / 2, FILL_TEXT);
-	/* On a slow machine, the others may be squeezed as well for this. */
+	/* On a slow machine, this may recompress the others as well. */
 	snprintf(limit, sizeof(limit), "%lld", stat_of("compr_hot_size") / 2);
 	ASSERT_EQ(0, attr_write("mem_limit", limit));
 	for (i = 0; i < 300 && stat_of("compr_data_size") > atoll(limit); i++)
 		usleep(100000);
 	EXPECT_LE((long long)NR_PAGES * 2 / 5, stat_of("bdev_num_writes"));
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
-	/* Almost nothing of these is in memory any more. */
+	/* Almost all of these have left memory. */
 	stored = stat_of("pages_stored");
 	ASSERT_EQ(0, munmap(region_page(&self->r, NR_PAGES / 4), NR_PAGES / 4 * page_size));
 	EXPECT_GE((long long)NR_PAGES / 50, stored - stat_of("pages_stored"));
@@ -498,7 +498,9 @@ TEST_F_TIMEOUT(backed, cold_pages_are_written_first, TEST_SECONDS)
 	region_unmap(&young);
 }
 
-/* Random pages are stored as they were there: a sample tells that they are hopeless. */
+/*
+ * Random pages are stored uncompressed; a sample shows that they are hopeless.
+ */
 TEST_F_TIMEOUT(backed, what_does_not_compress_costs_little, TEST_SECONDS)
 {
 	long long random_ns;
@@ -536,7 +538,9 @@ static long long memcg_number(const char *dir, const char *file, const char *nam
 	return -1;
 }
 
-/* What a number is, if it is, or soon becomes, what it should be */
+/*
+ * Wait a while for a number to reach its expected value.  Return: the number.
+ */
 static long long memcg_soon(const char *dir, const char *file, const char *name,
 			    long long want)
 {
@@ -591,7 +595,7 @@ TEST_F_TIMEOUT(cold, cgroups_are_charged_for_what_it_has_become, TEST_SECONDS)
 	EXPECT_EQ(zswap, memcg_soon(dir, "memory.zswap.current", NULL, zswap));
 	EXPECT_EQ(zswap, memcg_soon(dir, "memory.stat", "zswap", zswap));
 	EXPECT_EQ(all, memcg_number(dir, "memory.stat", "zswapped"));
-	/* Charges are in stocks of CPUs for a while. */
+	/* Each CPU's stock keeps charges for a while. */
 	less = memory - memcg_number(dir, "memory.current", NULL);
 	EXPECT_LT(gained - (long long)MIB / 2, less);
 	EXPECT_GT(gained + (long long)MIB / 2, less);
@@ -605,7 +609,9 @@ TEST_F_TIMEOUT(cold, cgroups_are_charged_for_what_it_has_become, TEST_SECONDS)
 	memcg_remove(dir);
 }
 
-/* The limit of a cgroup is for what its pages take, so that more of them fit. */
+/*
+ * memory.zswap.max limits the compressed size, so more recompressed pages fit.
+ */
 TEST_F_TIMEOUT(cold, cgroups_hold_more_below_their_limit, TEST_SECONDS)
 {
 	unsigned long fit[2] = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages get cold by themselves, each when it was not wanted for a while, and are
- * compressed again by a thread that then rests.
+ * A page gets cold when nobody wants it for a while.  Then a thread
+ * recompresses it, and rests.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -15,7 +15,7 @@
 #define NR_PAGES	(4 * MIB / page_size)
 #define THREAD		"kzswapd"
 
-/* A page is old after 30 to 65 seconds, and then it is a busy machine's turn. */
+/* A page is old after 30 to 65 seconds; a busy machine may need longer. */
 #define YOUNG_SECONDS	25
 #define OLD_SECONDS	100
 
@@ -37,7 +37,7 @@ FIXTURE_TEARDOWN(cold)
 	end(_metadata);
 }
 
-/* Where the thread's directory in /proc is */
+/* Path of the thread's directory in /proc */
 static bool thread_dir(char *dir, size_t size)
 {
 	char path[64], name[32];
@@ -59,7 +59,7 @@ static bool thread_dir(char *dir, size_t size)
 	return found;
 }
 
-/* How often it went to sleep or was made to wait */
+/* Return: how often the thread went to sleep, or -1. */
 static long long thread_switches(void)
 {
 	char dir[300], path[320], buf[4096], *line;
@@ -91,8 +91,8 @@ static int thread_policy(void)
 }
 
 /*
- * A region that nobody wants, and one of which each eighth page is wanted every
- * few seconds: its neighbours get cold all the same.
+ * Nobody wants the first region.  Every eighth page of the second one is wanted
+ * every few seconds; the pages beside it must get cold all the same.
  */
 TEST_F_TIMEOUT(cold, pages_get_cold_when_they_are_old_and_then_there_is_rest, TEST_SECONDS)
 {
@@ -121,7 +121,7 @@ TEST_F_TIMEOUT(cold, pages_get_cold_when_they_are_old_and_then_there_is_rest, TE
 	region_unmap(&self->used);
 	EXPECT_EQ((long long)NR_PAGES, stat_of("pages_cold"));
 
-	/* It may come once more to see that there is nothing. */
+	/* The thread may wake once more and find nothing. */
 	sleep(35);
 	ns = stat_of("squeeze_ns");
 	switches = thread_switches();
@@ -146,7 +146,10 @@ TEST_F_TIMEOUT(cold, nothing_gets_cold_without_a_compressor, TEST_SECONDS)
 	sleep(10);
 	EXPECT_EQ(0, stat_of("pages_cold"));
 	EXPECT_EQ(switches, thread_switches());
-	/* What is old already comes soon when there is one; some may have been joined. */
+	/*
+	 * With a compressor, old pages are recompressed soon; spans may have
+	 * merged.
+	 */
 	ASSERT_TRUE(file_write(COLD_COMPRESSOR, "zstd"));
 	for (i = 0; i < 250 && stat_of("pages_hot") > (long long)NR_PAGES / 16; i++)
 		usleep(100000);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages are compressed again many thousand times, while others free random ones: every
- * byte is right.
+ * Recompress pages many thousand times while others free random ones.  Every
+ * byte must be right.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,32 +11,32 @@
 
 #include "cold_util.h"
 
-/* As many pages as a variant wants have to be squeezed in this time. */
+/* Time to recompress as many pages as a variant asks for */
 #define OFTEN_SECONDS	270
 
 /*
- * Pages that are quick to write, compress and verify: one text, and a number each.
- * Each user of them is a process: for each page that a thread swaps out, it would
+ * Pages that are quick to write, compress and verify: the same text, and a
+ * number.  Use processes, not threads: a thread that swaps a page out would
  * interrupt the CPUs of all other threads, and wait for them.
  */
 struct many {
 	unsigned char *mem;
 	const unsigned char *text;
-	const unsigned char *hopeless;	/* text of those that stay, or NULL */
+	const unsigned char *hopeless;	/* text of pages that stay, or NULL */
 	unsigned long nr;
-	__u64 *numbers;		/* of a page's last version; 0 if it was freed */
+	__u64 *numbers;		/* of a page's last version; 0 if freed */
 	__u64 state;
 };
 
-/* How many pages are swapped out at a time */
+/* Number of pages to swap out at a time */
 #define RUN		64
 /*
- * Each eighth page may be one that stays, and does not get smaller: zswap then stores
- * what is new beside it, just where the old was.
+ * Every eighth page may stay, and not get smaller.  zswap then stores new pages
+ * next to it, exactly where the old ones were.
  */
 #define STAYS		8
 
-/* What the processes tell each other */
+/* Memory shared between the processes */
 struct shared {
 	bool stop;
 	unsigned long frees;
@@ -75,7 +75,7 @@ static bool many_is_right(const struct many *m, unsigned long i)
 		       page_size - sizeof(__u64));
 }
 
-/* Return: how many pages were freed. */
+/* Return: the number of freed pages. */
 static unsigned long many_free(struct many *m, unsigned long first, unsigned long nr)
 {
 	unsigned long i, freed = 0;
@@ -90,11 +90,11 @@ static unsigned long many_free(struct many *m, unsigned long first, unsigned lon
 }
 
 /*
- * Swap runs of pages out, and read or free some of them, and of any others, while they
- * are squeezed.  What was not read is freed without that before it is written again,
- * as reading takes an emulated machine longer than all else.
+ * Swap runs of pages out, and read or free some of these and of others while
+ * they are recompressed.  Free the unread ones before they are written again,
+ * because a read takes longer than anything else on an emulated machine.
  *
- * Return: how many pages were wrong.
+ * Return: the number of wrong pages.
  */
 static unsigned long many_use(struct many *m, struct shared *shared)
 {
@@ -123,7 +123,7 @@ static unsigned long many_use(struct many *m, struct shared *shared)
 	return wrong;
 }
 
-/* Return: what the process exits with; 1 if pages were wrong. */
+/* Return: the exit status of the process; 1 if pages were wrong. */
 static int use_process(struct many *m, struct shared *shared)
 {
 	m->mem = mmap(NULL, m->nr * page_size, PROT_READ | PROT_WRITE,
@@ -155,7 +155,7 @@ FIXTURE_VARIANT(often) {
 	bool same_slots;
 };
 
-/* On a device with no other slots, and so few that each is busy all the time */
+/* A device with so few slots that each is always in use */
 FIXTURE_VARIANT_ADD(often, ten_thousand_in_the_same_slots) {
 	.squeezed = 10000,
 	.nr = RUN,
@@ -169,7 +169,7 @@ FIXTURE_VARIANT_ADD(often, ten_thousand_pages) {
 	.rest = 20000,
 };
 
-/* This takes an emulated debug kernel too long. */
+/* This takes too long on an emulated debug kernel. */
 FIXTURE_VARIANT_ADD(often, hundred_thousand_pages) {
 	.squeezed = 100000,
 	.nr = 1024,
@@ -212,7 +212,10 @@ TEST_F_TIMEOUT(often, every_byte_is_right, TEST_SECONDS)
 	ASSERT_NE(NULL, text);
 	ASSERT_NE(NULL, hopeless);
 	ASSERT_NE(MAP_FAILED, shared);
-	/* Repeated, it takes little time, and still becomes smaller by an eighth. */
+	/*
+	 * Repeated text takes little time, and still becomes smaller by an
+	 * eighth.
+	 */
 	page_fill(text, FILL_TEXT, 9, 9, 9);
 	for (i = 512; i < page_size; i += 512)
 		memcpy(text + i, text, 512);
@@ -234,7 +237,7 @@ TEST_F_TIMEOUT(often, every_byte_is_right, TEST_SECONDS)
 	while (stat_of("num_squeezed") < variant->squeezed &&
 	       seconds_now() < start + OFTEN_SECONDS) {
 		usleep(100000);
-		/* If it is too slow: is it always, or since when? */
+		/* Show whether it was always slow, or since when. */
 		if (seconds_now() >= next) {
 			TH_LOG("%lld pages squeezed after %.1f s", stat_of("num_squeezed"),
 			       seconds_now() - start);

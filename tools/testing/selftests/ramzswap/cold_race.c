@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages are compressed again while others load, store, free, write back and move
- * them, swap the device off, remove their cgroup, or change the compressors: every
- * byte is right.
+ * Recompress pages while others load, store, free, write back and move them,
+ * swap the device off, remove their cgroup, or change the compressors.  Every
+ * byte must be right.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@
 static bool stop;
 static unsigned long squeezes, wrong_bytes;
 
-/* How much at a time, and how long to rest in between */
+/* Bytes to recompress at a time, and the pause in between */
 static const char *squeeze_size;
 static unsigned int squeeze_rest;
 
@@ -93,9 +93,9 @@ static void *use_memory(void *arg)
 }
 
 /*
- * Pages are used and freed, and compressed again by two at a time: in memory, as
- * large folios, while compressors change, while there is no room, and while they
- * are written to a backing device.
+ * Use and free pages while two tasks recompress them: in memory, as large
+ * folios, while compressors change, without room, and while they are written to
+ * a backing device.
  */
 FIXTURE(race) {
 	int zram;
@@ -270,7 +270,7 @@ TEST_F_TIMEOUT(cold, many_may_squeeze_at_once, TEST_SECONDS)
 	region_unmap(&self->r);
 }
 
-/* Each cgroup's pages have their turn, also when the cgroup is gone. */
+/* The pages of each cgroup are recompressed, even if the cgroup is gone. */
 TEST_F_TIMEOUT(cold, cgroups_may_go_while_their_pages_are_squeezed, TEST_SECONDS)
 {
 	char dirs[6][256], name[32], root[256];

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the tests of cold pages share.
- */
+/* Helpers of the tests of cold pages. */
 #ifndef COLD_UTIL_H
 #define COLD_UTIL_H
 
@@ -16,7 +14,7 @@
 
 static const char *skip_reason;
 
-/* Everything that is swapped out goes to the device from now on. */
+/* From now on, all pages are swapped out to the device. */
 static inline const char *begin(void)
 {
 	if (skip_reason)
@@ -32,7 +30,7 @@ static inline const char *begin(void)
 	return NULL;
 }
 
-/* Nothing may be left of anything. */
+/* No pages or bytes may be left over. */
 static inline void end(struct __test_metadata *_metadata)
 {
 	EXPECT_EQ(0, stat_of("pages_stored"));
@@ -45,7 +43,7 @@ static inline void end(struct __test_metadata *_metadata)
 	file_write(COLD_COMPRESSOR, "\n");
 }
 
-/* The most that can be asked for */
+/* Recompress all pages: no test stores as much as this. */
 static inline int squeeze_all(void)
 {
 	return attr_write("squeeze", "1T");
@@ -60,11 +58,11 @@ static inline void map_and_swap_out(struct __test_metadata *_metadata,
 	ASSERT_TRUE(region_map(r, nr, fill, getpid()));
 	region_write_all(r);
 	swapped = region_page_out(r);
-	/* Others do not compress, or are all zero. */
+	/* Other pages do not compress, or are all zeros. */
 	ASSERT_TRUE(swapped == nr || (fill != FILL_TEXT && fill != FILL_HALF));
 }
 
-/* For main(): whether there is anything to test */
+/* For main(): skip all tests if the kernel cannot recompress pages. */
 static inline void cold_test_begin(void)
 {
 	skip_reason = test_begin();

@@ -464,6 +464,8 @@ TEST_F_TIMEOUT(device, is_not_changed_without_cap_sys_admin, TEST_SECONDS)
 		for (i = 0; i < ARRAY_SIZE(changes); i++)
 			if (attr_write(changes[i].attr, changes[i].value) != EPERM)
 				_exit(1 + i);
+		if (attr_write("squeeze", "1M") != EPERM)
+			_exit(50);
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_status(pid));

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that zswap writes to a backing device are packed.  They take a part of the
- * room, and come back as they were.  If the disk returns anything but what was
- * written, only the processes that need these pages get an I/O error.
+ * zswap packs the pages that it writes to a backing device.  They take a part
+ * of the room, and come back unchanged.  If the disk returns anything but what
+ * was written, only the processes that need these pages get an I/O error.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
 #include "swap_util.h"
 
 #define NR_PAGES	(16 * MIB / page_size)
-/* Compressed pages that stay in memory */
+/* Bytes of compressed pages that stay in memory */
 #define MEM_LIMIT	"256K"
 #define NR_DAMAGED	8
 
@@ -73,6 +75,15 @@ static bool dm_create(const char *disk, char *path, __u64 most)
 	if (!dm_call(DM_TABLE_LOAD))
 		return false;
 	memset(&dm, 0, sizeof(dm));
+	return dm_call(DM_DEV_SUSPEND);
+}
+
+/* Keep all I/O waiting, or let it go on. */
+static bool dm_suspend(bool suspend)
+{
+	memset(&dm, 0, sizeof(dm));
+	if (suspend)
+		dm.ioctl.flags = DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
 	return dm_call(DM_DEV_SUSPEND);
 }
 
@@ -147,13 +158,16 @@ static bool spill(struct region *r, const char *memcg)
 
 	if (region_page_out(r) != r->nr_pages)
 		return false;
-	/* Pages that are written whole stay in the swap cache until reclaim. */
+	/*
+	 * Pages that are written whole stay in the swap cache until reclaim
+	 * takes them.
+	 */
 	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
 	for (i = 0; i < 20; i++) {
 		file_write_number(path, NR_PAGES * page_size);
 		usleep(10000);
 	}
-	/* Wait until nothing is being written any more. */
+	/* Wait until all writes have ended. */
 	for (i = 0; i < 100 && stat_of("pages_spilled") != spilled; i++) {
 		spilled = stat_of("pages_spilled");
 		usleep(200000);
@@ -173,7 +187,7 @@ TEST_F_TIMEOUT(packed, takes_a_part_of_the_disk, TEST_SECONDS)
 	ksft_print_msg("%lld bytes in %lld requests for %lld pages, now %lld in %lld blocks\n",
 		       written, ios, pages, stat_of("pages_spilled"), blocks);
 	EXPECT_LE(NR_PAGES * 3 / 4, pages);
-	/* The text compresses to a third or so. */
+	/* The text compresses to about a third. */
 	EXPECT_GT(0.6 * page_size * pages, written);
 	EXPECT_GT(0.6 * stat_of("pages_spilled"), blocks);
 	EXPECT_GT(written / (16 * 1024), ios);
@@ -222,11 +236,11 @@ TEST_F_TIMEOUT(packed, keeps_what_is_used_meanwhile, TEST_SECONDS)
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
-/* Pages are read with the compressor that made them, not with the current one. */
+/* Reads use the compressor that made a page, not the current one. */
 TEST_F_TIMEOUT(packed, can_be_read_when_the_compressors_have_changed, TEST_SECONDS)
 {
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "cold_compressor", "zstd"));
-	/* Pages that were compressed again are written as they are. */
+	/* Recompressed pages are written as they are. */
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_EQ(0, attr_write("squeeze", "1T"));
@@ -249,10 +263,10 @@ TEST_F_TIMEOUT(packed, can_be_read_when_the_compressors_have_changed, TEST_SECON
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
-/* What a disk has done, see Documentation/block/stat.rst */
+/* Fields of a disk's statistics, see Documentation/block/stat.rst */
 enum { DISK_READS = 0, DISK_DISCARDED_SECTORS = 13 };
 
-/* Return: a number of the statistics of a disk, or -1. */
+/* Return: a field of a disk's statistics, or -1. */
 static long long disk_stat(const char *path, int index)
 {
 	char name[128], text[512], *at = text;
@@ -272,13 +286,17 @@ static long long disk_stat(const char *path, int index)
 	return value;
 }
 
-/* Swapoff reads the disk from one end to the other, wherever the pages belong. */
+/*
+ * Swapoff reads the disk from one end to the other, in any order of the pages.
+ */
 TEST_F_TIMEOUT(packed, is_read_in_order_by_swapoff, TEST_SECONDS)
 {
 	long long pages, blocks, ios, requests;
 	unsigned long i;
 
-	/* The number of pages is a power of 2, so this gets to each of them. */
+	/*
+	 * The number of pages is a power of 2, so this visits each page once.
+	 */
 	for (i = 0; i < NR_PAGES; i++)
 		madvise(region_page(&self->r, i * 1571 % NR_PAGES), page_size, MADV_PAGEOUT);
 	ASSERT_TRUE(spill(&self->r, self->memcg));
@@ -292,7 +310,7 @@ TEST_F_TIMEOUT(packed, is_read_in_order_by_swapoff, TEST_SECONDS)
 	requests = disk_stat(self->disk, DISK_READS) - requests;
 	ksft_print_msg("%lld requests to the disk for %lld blocks with %lld pages\n",
 		       requests, blocks, pages);
-	/* Each block is read once, and with its neighbours. */
+	/* Each block is read once, together with its neighbours. */
 	EXPECT_GE(blocks + NR_PAGES / 64, ios);
 	EXPECT_GT(blocks / 4, requests);
 	EXPECT_EQ(0, stat_of("failed_reads"));
@@ -301,8 +319,8 @@ TEST_F_TIMEOUT(packed, is_read_in_order_by_swapoff, TEST_SECONDS)
 }
 
 /*
- * With swapon --discard the disk is told what it need not keep: all of it first,
- * and then what is free, 2048 blocks at a time on most machines.
+ * swapon --discard discards the whole disk first, and then free blocks, 2048 at
+ * a time on most machines.
  */
 TEST_F_TIMEOUT(packed, is_discarded_when_it_is_free, TEST_SECONDS)
 {
@@ -318,7 +336,8 @@ TEST_F_TIMEOUT(packed, is_discarded_when_it_is_free, TEST_SECONDS)
 	at_swapon = disk_stat(self->disk, DISK_DISCARDED_SECTORS) - discarded;
 	if (!at_swapon)
 		SKIP(return, "this disk does not know discards");
-	EXPECT_LE(NR_PAGES * page_size / 512, at_swapon);
+	/* The kernel does not use the first block. */
+	EXPECT_EQ(stat_of("backing_blocks_total") * page_size / 512, at_swapon);
 
 	/* A block each */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
@@ -329,7 +348,7 @@ TEST_F_TIMEOUT(packed, is_discarded_when_it_is_free, TEST_SECONDS)
 	EXPECT_EQ(discarded, disk_stat(self->disk, DISK_DISCARDED_SECTORS));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 
-	/* Nobody needs the blocks when their pages have other contents. */
+	/* Nobody needs the blocks once their pages have other contents. */
 	region_write_all(&self->r);
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	for (i = 0; i < 100; i++) {
@@ -345,7 +364,53 @@ TEST_F_TIMEOUT(packed, is_discarded_when_it_is_free, TEST_SECONDS)
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
-/* Half-empty blocks are packed again before the disk is full of holes. */
+/* Processes that write to a sysfs attribute can be killed, whatever the disk does. */
+TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
+{
+	long long discarded;
+	int i, status;
+	pid_t pid;
+
+	ASSERT_EQ(0, swapoff(DEVICE_PATH));
+	discarded = disk_stat(self->disk, DISK_DISCARDED_SECTORS);
+	ASSERT_EQ(0, swapon(DEVICE_PATH, SWAP_FLAG_DISCARD));
+	if (disk_stat(self->disk, DISK_DISCARDED_SECTORS) == discarded)
+		SKIP(return, "this disk does not know discards");
+	/* A block each, so that whole parts of the disk become free */
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_TRUE(spill(&self->r, self->memcg));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+
+	region_unmap(&self->r);
+	ASSERT_TRUE(dm_suspend(true));
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	/* The discard begins, and does not end. */
+	usleep(2500000);
+	pid = fork();
+	if (!pid) {
+		attr_write("reset", "1");
+		_exit(0);
+	}
+	usleep(1000000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	kill(pid, SIGKILL);
+	for (i = 0; i < 100 && !waitpid(pid, &status, WNOHANG); i++)
+		usleep(100000);
+	EXPECT_GT(100, i);
+	EXPECT_TRUE(dm_suspend(false));
+	if (i == 100)
+		waitpid(pid, &status, 0);
+
+	/* Soon after the disk has answered, it is free. */
+	for (i = 0; i < 100 && !attach(self->path); i++) {
+		attr_write("reset", "1");
+		usleep(100000);
+	}
+	EXPECT_GT(100, i);
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 91));
+}
+
+/* Cleaning packs half-empty blocks again before holes fill the disk. */
 TEST_F_TIMEOUT(packed, cleans_blocks_when_they_are_scarce, TEST_SECONDS)
 {
 	long long pages, blocks, need;
@@ -414,7 +479,10 @@ static void try_damage(struct __test_metadata *_metadata, struct region *r,
 		ASSERT_EQ(page_size, pread(fd, saved + i * page_size, page_size,
 					   damaged_block(i, blocks)));
 	if (damage == EARLIER) {
-		/* Use the device again: the same blocks get other contents. */
+		/*
+		 * Use the device again, so that the same blocks get other
+		 * contents.
+		 */
 		ASSERT_EQ(0, swapoff(DEVICE_PATH));
 		ASSERT_EQ(0, attr_write("reset", "1"));
 		ASSERT_TRUE(attach(path));
@@ -438,7 +506,7 @@ static void try_damage(struct __test_metadata *_metadata, struct region *r,
 	lost = region_unreadable(r, NULL);
 	failed = stat_of("failed_reads") - failed;
 	ksft_print_msg("%ld pages were in %d blocks\n", lost, NR_DAMAGED);
-	/* -1 means wrong bytes. */
+	/* -1 stands for wrong bytes. */
 	EXPECT_LE(NR_DAMAGED, lost);
 	EXPECT_GE(NR_DAMAGED * 32, lost);
 	EXPECT_EQ(lost, failed);
@@ -468,13 +536,94 @@ TEST_F_TIMEOUT(packed, gives_an_error_for_blocks_of_an_earlier_use, TEST_SECONDS
 		   EARLIER);
 }
 
-/* The same for pages that are not packed */
+/* The same for whole pages */
 TEST_F_TIMEOUT(packed, gives_an_error_for_a_whole_page, TEST_SECONDS)
 {
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	try_damage(_metadata, &self->r, self->disk, self->path, self->memcg,
 		   EXCHANGED);
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+}
+
+/* Can every second page be read, from @first on?  Return: the number that cannot. */
+static long unreadable_halves(const struct region *r, unsigned long first)
+{
+	unsigned long i;
+	long lost = 0;
+	char byte;
+	int p[2];
+
+	if (pipe(p))
+		return -1;
+	for (i = first; i < r->nr_pages; i += 2)
+		if (write(p[1], region_page(r, i), 1) == 1)
+			lost -= read(p[0], &byte, 1) != 1;
+		else
+			lost++;
+	close(p[0]);
+	close(p[1]);
+	return lost;
+}
+
+/*
+ * Every second page is in memory, or in zswap if @compressed, and has not changed since it
+ * was read.  So it would leave memory without being written.  But not when its block on
+ * the disk is known to be rotten.
+ */
+static void try_to_drop(struct __test_metadata *_metadata, struct region *r,
+			const char *disk, const char *memcg, bool compressed)
+{
+	unsigned char *block;
+	long long blocks, bad;
+	long lost, others;
+	int i, fd;
+
+	ASSERT_EQ(0, posix_memalign((void **)&block, page_size, page_size));
+	ASSERT_TRUE(spill(r, memcg));
+	blocks = stat_of("backing_blocks_used");
+	ASSERT_LT(16 * NR_DAMAGED, blocks);
+	ASSERT_EQ(0, attr_write("mem_limit", "0"));
+	ASSERT_EQ(0, unreadable_halves(r, 0));
+	if (compressed)
+		ASSERT_EQ(NR_PAGES, region_page_out(r));
+
+	fd = open(disk, O_RDWR | O_DIRECT | O_SYNC);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < NR_DAMAGED; i++) {
+		ASSERT_EQ(page_size, pread(fd, block, page_size, damaged_block(i, blocks)));
+		block[page_size / 2] ^= 0x10;
+		ASSERT_EQ(page_size, pwrite(fd, block, page_size, damaged_block(i, blocks)));
+	}
+	close(fd);
+	free(block);
+
+	/* The other pages are on the disk only. */
+	lost = unreadable_halves(r, 1);
+	bad = stat_of("backing_blocks_bad");
+	EXPECT_LE(bad, lost);
+	ksft_print_msg("%ld pages were in %lld blocks that are known to be bad\n", lost,
+		       bad);
+	/* A block that has none of them was not read.  Two or three pages fill one. */
+	EXPECT_LE(NR_DAMAGED / 4, bad);
+
+	ASSERT_EQ(0, attr_write("mem_limit", MEM_LIMIT));
+	for (i = 0; i < 3; i++)
+		region_page_out(r);
+	spill(r, memcg);
+	others = unreadable_halves(r, 0);
+	EXPECT_GE(3 * (NR_DAMAGED - bad), others);
+	EXPECT_EQ(lost, unreadable_halves(r, 1));
+	EXPECT_EQ(lost + others, region_unreadable(r, NULL));
+}
+
+TEST_F_TIMEOUT(packed, keeps_pages_in_memory_of_a_rotten_block, TEST_SECONDS)
+{
+	try_to_drop(_metadata, &self->r, self->disk, self->memcg, false);
+}
+
+TEST_F_TIMEOUT(packed, keeps_pages_in_zswap_of_a_rotten_block, TEST_SECONDS)
+{
+	try_to_drop(_metadata, &self->r, self->disk, self->memcg, true);
 }
 
 int main(int argc, char **argv)

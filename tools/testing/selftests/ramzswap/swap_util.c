@@ -2,6 +2,8 @@
 /* Helpers for the ramzswap tests, see swap_util.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dm-ioctl.h>
+#include <linux/fs.h>
 #include <linux/kernel-page-flags.h>
 #include <mntent.h>
 #include <sched.h>
@@ -9,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -1133,6 +1136,91 @@ bool backing_gets(const char *state, int seconds)
 bool device_on(void)
 {
 	return swap_enable(DEVICE_PATH, DEVICE_PRIO);
+}
+
+/* === A disk that can be stopped, with device mapper ====================== */
+
+#define DM_NAME		"ramzswap-test"
+
+static struct {
+	struct dm_ioctl ioctl;
+	struct dm_target_spec target;
+	char parameters[128];
+} dm;
+static __u64 dm_sectors;
+char dm_disk[80];
+
+static bool dm_call(unsigned long command, __u32 flags)
+{
+	int fd = open("/dev/mapper/control", O_RDWR), ret;
+
+	dm.ioctl.version[0] = DM_VERSION_MAJOR;
+	dm.ioctl.version[1] = 0;
+	dm.ioctl.version[2] = 0;
+	dm.ioctl.data_size = sizeof(dm);
+	dm.ioctl.data_start = sizeof(dm.ioctl);
+	dm.ioctl.flags = flags;
+	dm.ioctl.dev = 0;
+	strcpy(dm.ioctl.name, DM_NAME);
+	ret = fd < 0 ? -1 : ioctl(fd, command, &dm);
+	close(fd);
+	return !ret;
+}
+
+/* Map the whole disk to @target. The table takes effect on resume. */
+static bool dm_load(const char *target, const char *parameters)
+{
+	memset(&dm, 0, sizeof(dm));
+	dm.ioctl.target_count = 1;
+	dm.target.length = dm_sectors;
+	strcpy(dm.target.target_type, target);
+	snprintf(dm.parameters, sizeof(dm.parameters), "%s", parameters);
+	return dm_call(DM_TABLE_LOAD, 0);
+}
+
+/*
+ * Create a mapping of all of @disk. Stores its path in @path, of at least 64
+ * bytes.
+ */
+bool dm_create(const char *disk, char *path)
+{
+	int fd = open(disk, O_RDONLY);
+	__u64 bytes = 0;
+
+	if (fd < 0)
+		return false;
+	ioctl(fd, BLKGETSIZE64, &bytes);
+	close(fd);
+	dm_sectors = bytes / 512;
+	snprintf(dm_disk, sizeof(dm_disk), "%s 0", disk);
+
+	memset(&dm, 0, sizeof(dm));
+	if (!dm_call(DM_DEV_CREATE, 0))
+		return false;
+	snprintf(path, 64, "/dev/dm-%llu",
+		 (dm.ioctl.dev & 0xff) | (dm.ioctl.dev >> 12 & 0xfff00));
+	return dm_load("linear", dm_disk) && dm_call(DM_DEV_SUSPEND, 0);
+}
+
+bool dm_stop(void)
+{
+	return dm_call(DM_DEV_SUSPEND, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
+}
+
+bool dm_go_on(void)
+{
+	return dm_call(DM_DEV_SUSPEND, 0);
+}
+
+bool dm_replace(const char *target, const char *parameters)
+{
+	return dm_load(target, parameters) &&
+	       dm_call(DM_DEV_SUSPEND, DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
+}
+
+bool dm_remove(void)
+{
+	return dm_call(DM_DEV_REMOVE, 0);
 }
 
 /* === Processes =========================================================== */

@@ -185,6 +185,17 @@ bool backing_is(const char *state);
 bool backing_gets(const char *state, int seconds);
 bool device_on(void);
 
+/* === A disk that can be stopped, with device mapper ====================== */
+
+/* What dm_replace() takes for the disk that dm_create() was called with */
+extern char dm_disk[80];
+
+bool dm_create(const char *disk, char *path);
+bool dm_stop(void);
+bool dm_go_on(void);
+bool dm_replace(const char *target, const char *parameters);
+bool dm_remove(void);
+
 /* === Processes =========================================================== */
 
 int child_status(pid_t pid);

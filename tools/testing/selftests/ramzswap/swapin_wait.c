@@ -12,9 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/dm-ioctl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -32,80 +29,6 @@
 #define AT_ONCE		(STALL_SECONDS * 0.6)
 
 static const char *skip_reason;
-
-/* === A disk that can be stopped, with device mapper ====================== */
-
-#define DM_NAME		"ramzswap-test"
-
-static struct {
-	struct dm_ioctl ioctl;
-	struct dm_target_spec target;
-	char parameters[128];
-} dm;
-static __u64 dm_sectors;
-static char dm_disk[80];
-
-static bool dm_call(unsigned long command, __u32 flags)
-{
-	int fd = open("/dev/mapper/control", O_RDWR), ret;
-
-	dm.ioctl.version[0] = DM_VERSION_MAJOR;
-	dm.ioctl.version[1] = 0;
-	dm.ioctl.version[2] = 0;
-	dm.ioctl.data_size = sizeof(dm);
-	dm.ioctl.data_start = sizeof(dm.ioctl);
-	dm.ioctl.flags = flags;
-	dm.ioctl.dev = 0;
-	strcpy(dm.ioctl.name, DM_NAME);
-	ret = fd < 0 ? -1 : ioctl(fd, command, &dm);
-	close(fd);
-	return !ret;
-}
-
-/* Map the whole disk to @target. The table takes effect on resume. */
-static bool dm_load(const char *target, const char *parameters)
-{
-	memset(&dm, 0, sizeof(dm));
-	dm.ioctl.target_count = 1;
-	dm.target.length = dm_sectors;
-	strcpy(dm.target.target_type, target);
-	snprintf(dm.parameters, sizeof(dm.parameters), "%s", parameters);
-	return dm_call(DM_TABLE_LOAD, 0);
-}
-
-/*
- * Create a mapping of all of @disk. Stores its path in @path, of at least 64
- * bytes.
- */
-static bool dm_create(const char *disk, char *path)
-{
-	int fd = open(disk, O_RDONLY);
-	__u64 bytes = 0;
-
-	if (fd < 0)
-		return false;
-	ioctl(fd, BLKGETSIZE64, &bytes);
-	close(fd);
-	dm_sectors = bytes / 512;
-	snprintf(dm_disk, sizeof(dm_disk), "%s 0", disk);
-
-	memset(&dm, 0, sizeof(dm));
-	if (!dm_call(DM_DEV_CREATE, 0))
-		return false;
-	snprintf(path, 64, "/dev/dm-%llu",
-		 (dm.ioctl.dev & 0xff) | (dm.ioctl.dev >> 12 & 0xfff00));
-	return dm_load("linear", dm_disk) && dm_call(DM_DEV_SUSPEND, 0);
-}
-
-static bool dm_stop(void)
-{
-	return dm_call(DM_DEV_SUSPEND, DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
-}
-
-static bool dm_go_on(void)
-{
-	return dm_call(DM_DEV_SUSPEND, 0);
-}
 
 static void *go_on_later(void *data)
 {
@@ -191,7 +114,7 @@ FIXTURE_TEARDOWN(stopped)
 	zswap_defaults();
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	EXPECT_EQ(0, attr_write("reset", "1"));
-	EXPECT_TRUE(dm_call(DM_DEV_REMOVE, 0));
+	EXPECT_TRUE(dm_remove());
 	other_swap_on();
 	*strrchr(self->memcg, '/') = '\0';
 	EXPECT_TRUE(memcg_enter(self->memcg));
@@ -472,12 +395,6 @@ TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
 /*
  * The disk is unplugged, and plugged in again: meanwhile all I/O to it fails.
  */
-static bool dm_replace(const char *target, const char *parameters)
-{
-	return dm_load(target, parameters) &&
-	       dm_call(DM_DEV_SUSPEND, DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG);
-}
-
 TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS)
 {
 	const double end = seconds_now() + 4 * PATIENCE;
@@ -677,7 +594,7 @@ FIXTURE_TEARDOWN(failing)
 	dm_go_on();
 	swapoff(DEVICE_PATH);
 	EXPECT_EQ(0, attr_write("reset", "1"));
-	EXPECT_TRUE(dm_call(DM_DEV_REMOVE, 0));
+	EXPECT_TRUE(dm_remove());
 	zswap_defaults();
 	other_swap_on();
 }
