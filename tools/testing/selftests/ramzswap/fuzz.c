@@ -652,7 +652,7 @@ int main(int argc, char **argv)
 	reason = test_begin();
 	if (!reason && access(NODE, F_OK))
 		reason = "two ramzswap devices are needed (ramzswap.num_devices=2)";
-	if (!reason && (!disk || !realpath(disk, real) || !dm_create(real, backing)))
+	if (!reason && (!disk || !realpath(disk, real) || !dm_create(real, backing, 0)))
 		reason = "no disk for the backing device (-b), or no device mapper";
 	if (!reason && !memcg_create("fuzz", memcg, sizeof(memcg)))
 		reason = "no cgroup with a memory controller";

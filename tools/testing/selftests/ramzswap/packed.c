@@ -11,9 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <linux/dm-ioctl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -29,70 +26,7 @@
 
 static const char *skip_reason;
 
-/* === A disk that the test can write to while it is in use ================ */
-
-#define DM_NAME		"ramzswap-packed"
-
-static struct {
-	struct dm_ioctl ioctl;
-	struct dm_target_spec target;
-	char parameters[128];
-} dm;
-
-static bool dm_call(unsigned long command)
-{
-	int fd = open("/dev/mapper/control", O_RDWR), ret;
-
-	dm.ioctl.version[0] = DM_VERSION_MAJOR;
-	dm.ioctl.data_size = sizeof(dm);
-	dm.ioctl.data_start = sizeof(dm.ioctl);
-	strcpy(dm.ioctl.name, DM_NAME);
-	ret = fd < 0 ? -1 : ioctl(fd, command, &dm);
-	close(fd);
-	return !ret;
-}
-
-/* Create a device that maps @disk, up to @most bytes unless that is 0. */
-static bool dm_create(const char *disk, char *path, __u64 most)
-{
-	int fd = open(disk, O_RDONLY);
-	__u64 bytes = 0;
-
-	if (fd < 0)
-		return false;
-	ioctl(fd, BLKGETSIZE64, &bytes);
-	close(fd);
-	memset(&dm, 0, sizeof(dm));
-	if (!dm_call(DM_DEV_CREATE))
-		return false;
-	snprintf(path, 64, "/dev/dm-%llu",
-		 (dm.ioctl.dev & 0xff) | (dm.ioctl.dev >> 12 & 0xfff00));
-	memset(&dm, 0, sizeof(dm));
-	dm.ioctl.target_count = 1;
-	dm.target.length = (most && most < bytes ? most : bytes) / 512;
-	strcpy(dm.target.target_type, "linear");
-	snprintf(dm.parameters, sizeof(dm.parameters), "%s 0", disk);
-	if (!dm_call(DM_TABLE_LOAD))
-		return false;
-	memset(&dm, 0, sizeof(dm));
-	return dm_call(DM_DEV_SUSPEND);
-}
-
-/* Keep all I/O waiting, or let it go on. */
-static bool dm_suspend(bool suspend)
-{
-	memset(&dm, 0, sizeof(dm));
-	if (suspend)
-		dm.ioctl.flags = DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
-	return dm_call(DM_DEV_SUSPEND);
-}
-
-static bool dm_remove(void)
-{
-	memset(&dm, 0, sizeof(dm));
-	return dm_call(DM_DEV_REMOVE);
-}
-
+/* A test writes to the disk while its mapping is in use. */
 FIXTURE(packed) {
 	struct region r;
 	char disk[64], path[64], memcg[256];
@@ -382,7 +316,7 @@ TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
 
 	region_unmap(&self->r);
-	ASSERT_TRUE(dm_suspend(true));
+	ASSERT_TRUE(dm_stop());
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	/* The discard begins, and does not end. */
 	usleep(2500000);
@@ -397,7 +331,7 @@ TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
 	for (i = 0; i < 100 && !waitpid(pid, &status, WNOHANG); i++)
 		usleep(100000);
 	EXPECT_GT(100, i);
-	EXPECT_TRUE(dm_suspend(false));
+	EXPECT_TRUE(dm_go_on());
 	if (i == 100)
 		waitpid(pid, &status, 0);
 

@@ -159,7 +159,7 @@ static const char *setup(const char *disk)
 	if (swap_areas(areas, 4) != 1 || strncmp(areas[0].path, "/dev/", 5))
 		return "one swap disk has to be in use";
 	strcpy(other_disk, areas[0].path);
-	if (!disk || !realpath(disk, real) || !dm_create(real, backing))
+	if (!disk || !realpath(disk, real) || !dm_create(real, backing, 0))
 		return "no disk for the backing device (-b), or no device mapper";
 	backing_disk = strdup(strrchr(real, '/') + 1);
 	file_write(ZSWAP_PARAM "cold_compressor", "zstd");

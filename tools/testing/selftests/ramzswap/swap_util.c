@@ -1179,10 +1179,10 @@ static bool dm_load(const char *target, const char *parameters)
 }
 
 /*
- * Create a mapping of all of @disk. Stores its path in @path, of at least 64
- * bytes.
+ * Create a mapping of all of @disk, or of its first @most bytes if that is not 0.
+ * Stores its path in @path, of at least 64 bytes.
  */
-bool dm_create(const char *disk, char *path)
+bool dm_create(const char *disk, char *path, __u64 most)
 {
 	int fd = open(disk, O_RDONLY);
 	__u64 bytes = 0;
@@ -1191,7 +1191,7 @@ bool dm_create(const char *disk, char *path)
 		return false;
 	ioctl(fd, BLKGETSIZE64, &bytes);
 	close(fd);
-	dm_sectors = bytes / 512;
+	dm_sectors = (most && most < bytes ? most : bytes) / 512;
 	snprintf(dm_disk, sizeof(dm_disk), "%s 0", disk);
 
 	memset(&dm, 0, sizeof(dm));

@@ -190,7 +190,7 @@ bool device_on(void);
 /* What dm_replace() takes for the disk that dm_create() was called with */
 extern char dm_disk[80];
 
-bool dm_create(const char *disk, char *path);
+bool dm_create(const char *disk, char *path, __u64 most);
 bool dm_stop(void);
 bool dm_go_on(void);
 bool dm_replace(const char *target, const char *parameters);

@@ -85,7 +85,7 @@ FIXTURE_SETUP(stopped)
 	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
 	    !memcg_enter(self->memcg))
 		SKIP(other_swap_on(); return, "there is no cgroup2 with a memory controller");
-	ASSERT_TRUE(dm_create(disk, self->path));
+	ASSERT_TRUE(dm_create(disk, self->path, 0));
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_TEXT, 61));
@@ -577,7 +577,7 @@ FIXTURE_SETUP(failing)
 	test_stay_resident();
 	if (!other_swap_off() || !other_swap_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
-	ASSERT_TRUE(dm_create(disk, self->path));
+	ASSERT_TRUE(dm_create(disk, self->path, 0));
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
 	ASSERT_TRUE(device_on());
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
