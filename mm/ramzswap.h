@@ -150,8 +150,8 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 		return true;
 	limit = READ_ONCE(share->mem_limit);
 	if (limit)
-		limit += limit / RAMZSWAP_HELD_ERROR +
-			 atomic_long_read(&share->leaving);
+		limit = min(limit + limit / RAMZSWAP_HELD_ERROR +
+			    atomic_long_read(&share->leaving), (u64)S64_MAX);
 	if (limit && percpu_counter_read(&share->held) + bytes > (s64)limit)
 		return false;
 	percpu_counter_add_batch(&share->held, bytes, READ_ONCE(share->batch));

@@ -724,6 +724,7 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 		}
 	}
 out:
+	clean_if_scarce(b);
 	spin_unlock_irqrestore(&b->lock, flags);
 	free_chunk(b, spare);
 	free_chunk(b, unused);
@@ -809,7 +810,7 @@ bool ramzswap_backing_lost(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr)
 {
 	/* Usually no block is. */
-	if (likely(!READ_ONCE(b->blocks.nr_bad)))
+	if (likely(!READ_ONCE(b->blocks.nr_rotten)))
 		return false;
 	while (nr && !has_block(b, slot, true)) {
 		slot++;
@@ -901,6 +902,9 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 		folio_put(folio);
 	}
 	WRITE_ONCE(b->take_back, slot);
+	/* It may have paused, and nothing else happens to a full device. */
+	scoped_guard(spinlock_irqsave, &b->lock)
+		clean_if_scarce(b);
 	return got >= nr;
 }
 
@@ -1331,12 +1335,10 @@ static void end_packed_read(struct packed_read *read, const void *data,
 	unsigned int length, codec;
 	const void *object = NULL;
 
-	if (!status && !ramzswap_block_valid(data, b->nonce, read->place)) {
+	if (!status && !ramzswap_block_valid(data, b->nonce, read->place))
 		status = BLK_STS_PROTECTION;
+	if (status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION)
 		mark_rotten(b, slot, read->place);
-	} else if (status == BLK_STS_MEDIUM) {
-		mark_rotten(b, slot, read->place);
-	}
 	if (!status)
 		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
 					       slot, &length, &codec);
@@ -1936,6 +1938,9 @@ static void ramzswap_end_buffer(struct work_struct *work)
 	else
 		atomic_long_sub(bytes, &b->rz->share.leaving);
 	free_buffer(buf);
+	/* It may have found too few free buffers. */
+	scoped_guard(spinlock_irqsave, &b->lock)
+		clean_if_scarce(b);
 }
 
 static void end_bios(struct pack_buffer *buf)
@@ -2371,7 +2376,7 @@ static bool can_clean(struct ramzswap_backing *b, struct pack_buffer *from,
 	if (!status && ramzswap_block_is(from->block[i], b->nonce, from->nr[i]))
 		return true;
 	/* Keep it: readers of its pages will get an error. */
-	if (!status || status == BLK_STS_MEDIUM) {
+	if (!status || status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION) {
 		guard(spinlock_irqsave)(&b->lock);
 		ramzswap_blocks_mark_rotten(&b->blocks, from->nr[i]);
 	}

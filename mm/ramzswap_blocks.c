@@ -414,6 +414,12 @@ static void count_used(struct ramzswap_blocks *blocks, u16 state, int sign)
 		blocks->nr_filled[min(part, ARRAY_SIZE(blocks->nr_filled) - 1)] += sign;
 }
 
+/* Is there anybody who may rely on a bad block? */
+static bool is_rotten(u16 state)
+{
+	return state & STATE_BAD && state & STATE_WANTED;
+}
+
 static void set_state(struct ramzswap_blocks *blocks, unsigned long block, u16 state)
 {
 	unsigned long group = block / BLOCKS_PER_GROUP;
@@ -425,6 +431,7 @@ static void set_state(struct ramzswap_blocks *blocks, unsigned long block, u16 s
 	count_used(blocks, old, -1);
 	count_used(blocks, state, 1);
 	blocks->nr_bad += !!(state & STATE_BAD) - !!(old & STATE_BAD);
+	blocks->nr_rotten += is_rotten(state) - is_rotten(old);
 	if (!old && state) {
 		blocks->nr_taken++;
 		if (++blocks->group_taken[group] == group_size(blocks, group))

@@ -149,6 +149,7 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
  * @nr_taken: blocks that are not free
  * @nr_used: blocks with wanted pages
  * @nr_bad: blocks that were retired, or will be when none of their pages is wanted
+ * @nr_rotten: those that still have wanted pages
  * @nr_pages: wanted pages in all blocks
  * @nr_units: the units that they take
  * @nr_filled: blocks with wanted pages, except for rotten ones, by the part that these
@@ -169,6 +170,7 @@ struct ramzswap_blocks {
 	unsigned long nr_taken;
 	unsigned long nr_used;
 	unsigned long nr_bad;
+	unsigned long nr_rotten;
 	unsigned long nr_pages;
 	unsigned long nr_units;
 	unsigned long nr_filled[32];

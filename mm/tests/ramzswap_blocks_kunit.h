@@ -334,6 +334,7 @@ static void model_get(struct blocks_model *m, struct rnd_state *rnd, unsigned in
 static void model_compare(struct kunit *test, struct blocks_model *m)
 {
 	unsigned long used = 0, bad = 0, nr_free = 0, pages = 0, units = 0, block;
+	unsigned long rotten = 0;
 	unsigned long filled[ARRAY_SIZE(m->blocks.nr_filled)] = {};
 	const unsigned int step = RAMZSWAP_BLOCK_UNITS / ARRAY_SIZE(filled);
 	unsigned int i;
@@ -343,6 +344,7 @@ static void model_compare(struct kunit *test, struct blocks_model *m)
 				m->wanted[block]);
 		used += !!m->wanted[block];
 		bad += m->bad[block];
+		rotten += m->bad[block] && m->wanted[block];
 		nr_free += model_free(m, block);
 		pages += m->wanted[block];
 		units += m->units[block];
@@ -354,6 +356,7 @@ static void model_compare(struct kunit *test, struct blocks_model *m)
 	KUNIT_ASSERT_EQ(test, m->blocks.nr_units, units);
 	KUNIT_ASSERT_EQ(test, m->blocks.nr_used, used);
 	KUNIT_ASSERT_EQ(test, m->blocks.nr_bad, bad);
+	KUNIT_ASSERT_EQ(test, m->blocks.nr_rotten, rotten);
 	KUNIT_ASSERT_EQ(test, m->blocks.nr_pages, pages);
 	KUNIT_ASSERT_EQ(test, ramzswap_blocks_nr_free(&m->blocks), nr_free);
 }
@@ -549,6 +552,7 @@ static void rotten_block_is_not_used_again(struct kunit *test)
 		ramzswap_blocks_put(&blocks, places[i]);
 	KUNIT_EXPECT_EQ(test, blocks.nr_used, 0);
 	KUNIT_EXPECT_EQ(test, blocks.nr_bad, 1);
+	KUNIT_EXPECT_EQ(test, blocks.nr_rotten, 0);
 	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold(&blocks, 1, 1, 1, &got), 0);
 
 	free_page((unsigned long)blocks.spare);
