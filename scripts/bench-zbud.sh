@@ -111,7 +111,7 @@ case ${1:-} in
 esac
 
 lock "$BUILD" bench-zbud
-need_pkgs build vm liblz4-dev
+need_pkgs build vm density
 rm -rf "$guest"
 mkdir -p "$out" "$LOGS" "$guest"
 if [ -z "$no_build" ]; then
@@ -125,7 +125,7 @@ cp "$(kernel_image series-lockstat)" "$guest/lockstat.bzImage" || die "there is 
 cp "$BUILD/obj/um/linux" "$guest/um" || die "there is no User-mode Linux"
 
 "$TOP/scripts/bench/record.sh" "${programs[@]}"
-gcc -O2 -Wall -o "$guest/pagesizes" "$TOP/scripts/bench/pagesizes.c" -llz4
+gcc -O2 -Wall -o "$guest/pagesizes" "$TOP/scripts/bench/pagesizes.c" -llz4 -lzstd
 for name in "${programs[@]}"; do
 	"$guest/pagesizes" <"$BUILD/pages/$name.pages" >"$guest/$name.sizes"
 	prepare "$name" "$guest/$name.sizes"

@@ -19,7 +19,8 @@
 #		disk that reads 150 times a second. SPILL_MIB=1024: so much, instead of 192 MiB. UNPACKED=BZIMAGE: beside a
 #		kernel of the series whose backing device does not pack
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
-#   density	how dense cold pages could be, in user space (bench-density.sh); only if it is named
+#   density	how dense cold pages could be, in user space (bench-pages.sh); only if it is named, alone
+#   cleaning	what cleaning the backing device's blocks costs, in a model in user space; only if it is named, alone
 # All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -176,14 +177,17 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | age | aging | capacity | instructions | locks | compile | spill | zbud | density | capacity-* | spill-*) kinds+=("$arg") ;;
+	time | pressure | age | aging | capacity | instructions | locks | compile | spill | zbud | density | cleaning | capacity-* | spill-*) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
 [ ${#kinds[@]} != 0 ] || kinds=(instructions age compile time pressure aging capacity spill locks zbud)
 wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* || " ${kinds[*]} " = *" $1 "* ]]; }
 
-[ "${kinds[*]}" != density ] || exec "$TOP/scripts/bench-density.sh"
+case ${kinds[*]} in
+density | cleaning) exec "$TOP/scripts/bench-pages.sh" "${kinds[*]}" ;;
+*density* | *cleaning*) die "density and cleaning run alone" "Name one kind only." ;;
+esac
 
 lock "$BUILD" bench
 need_pkgs build vm
