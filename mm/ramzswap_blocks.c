@@ -31,7 +31,7 @@
  *
  * An object never spans blocks, so a read takes one block.  A buffer collects objects
  * for as many blocks as one write takes, and each object goes where it leaves the
- * least room.  With real pages, that loses about 6 % of the space, headers included.
+ * least room.  With real pages, that loses 5 to 8 % of the space, headers included.
  *
  * A whole page leaves no room in its block for a checksum.  Its checksum is in memory
  * instead.
@@ -47,17 +47,18 @@
  * page keeps its old place until it has been written to the new one.  The later a
  * block is cleaned, the fewer of its pages are left to be moved, so this waits until
  * blocks are scarce: while more than a quarter of them are free, nothing is cleaned;
- * then half-empty blocks are, but only if blocks in use take over 124 % of what their
- * pages would take in full blocks; when hardly any block is free, blocks that are
+ * then half-empty blocks are, but only if blocks in use take over 121 to 126 % of what
+ * their pages would take in full blocks; when hardly any block is free, blocks that are
  * three quarters full are, too, as long as that saves a quarter of the writes.
  *
  * What that costs depends on the order in which pages are freed.  Neighbours in time
  * are often freed together, and then it costs next to nothing.  The worst case is a
  * random order: in a model with pages of three real programs, compressed with LZ4,
- * that takes 1.45 written blocks for one that is new if the device is 80 % full, and
- * 2.0 if it is 90 % full.  Smaller pages cost more, up to 2.1 at 80 %: with many pages
- * in a block, all blocks are about equally empty.  To clean the emptiest block of all
- * each time, and only when 1 % is free, would cost about the same.
+ * that takes 1.6 written blocks for one that is new if the device is 80 % full, and
+ * 2.1 if it is 90 % full.  Smaller pages cost more, 1.9 and 2.8 with zstd: with many
+ * pages in a block, all blocks are about equally empty.  To clean the emptiest block
+ * of all each time, and only when 1 % is free, would cost 3 to 7 % less, but up to
+ * 13 % more if some pages change more often than others.
  *
  * Nothing here does I/O or takes a lock: the owner does.
  */
@@ -805,7 +806,7 @@ unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 
 /*
  * While blocks are scarce but not short, those in use may take up to this part, in
- * percent, of what their wanted pages take.  Full blocks take 104 %, because of
+ * percent, of what their wanted pages take.  Full blocks take 102 to 107 %, because of
  * headers and unused room.  To clean later costs less, because blocks get emptier.
  */
 #define ROOM_PERCENT		129
