@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-need_pkgs build
+need_pkgs build libcap-dev libnuma-dev # some selftests need these
 need_tree
 lock "$BUILD" patches-build
 src=$BUILD/patches-tree obj=$BUILD/obj/patches logs=$BUILD/logs/patches

@@ -162,7 +162,7 @@ static size_t make_value(unsigned char *value, size_t size)
 			break;
 		case 1:		/* one more */
 			memmove(value + at + 1, value + at, len - at);
-			value[at] = "0123456789KMGTPE%/ \n-"[dice(21)];
+			value[at] = "0123456789KMGTPE% /-\n"[dice(21)];
 			len++;
 			break;
 		case 2:		/* cut off */

@@ -83,7 +83,7 @@ static void start_action(__u64 dice)
 
 /* === All together ======================================================== */
 
-static bool stuck(const char *what, pid_t pid)
+static bool report_stuck(const char *what, pid_t pid)
 {
 	char path[64], stack[2048];
 
@@ -135,7 +135,7 @@ static bool reap(bool restart)
 	for (i = 0; i < MAX_AT_ONCE; i++) {
 		left |= !!running[i].pid;
 		if (running[i].pid && seconds_now() > running[i].since + PATIENCE)
-			return stuck(actions[running[i].which].name, running[i].pid);
+			return report_stuck(actions[running[i].which].name, running[i].pid);
 	}
 	for (i = 0; i < nr_workers; i++) {
 		left |= !!shared->workers[i].pid;
@@ -144,7 +144,7 @@ static bool reap(bool restart)
 			shared->workers[i].since = seconds_now();
 		} else if (shared->workers[i].pid &&
 			   seconds_now() > shared->workers[i].since + PATIENCE) {
-			return stuck("a worker", shared->workers[i].pid);
+			return report_stuck("a worker", shared->workers[i].pid);
 		}
 	}
 	return left;

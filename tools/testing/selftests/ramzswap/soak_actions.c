@@ -309,7 +309,7 @@ const struct action actions[] = {
 	ATTR(1, writeback, "1M"),
 	SYSCTL(compact_memory, "1"),
 	SYSCTL(drop_caches, "3"),
-	SYSCTL(page-cluster, "0", "3", "5"),
+	WRITE("page-cluster", "/proc/sys/vm/page-cluster", "0", "3", "5"),
 	SYSCTL(swappiness, "1", "60", "100", "200"),
 	WRITE("ksm", "/sys/kernel/mm/ksm/run", "1", "0", "1", "2", "1"),
 	FOLIOS(16kB, enabled, "always", "never", "madvise"),

@@ -42,7 +42,7 @@ static void fill(__u64 *page, __u64 tag)
 		"{\"user\":", "\"alice\",", "\"name\": ", "\"city\": ", "amsterda", "bengalur",
 		"kinshasa", "valparai", ", true, ", ", false,", "\"tags\": ", "[\"red\",",
 		"\"green\"]", "null,\n\n\n", "balance:", "parent: ", "child: 1", "child: 2",
-		"00000000", "11111111", "       \n",
+		"00000000", "11111111", "\n       ",
 	};
 	const unsigned int nr = page_size / sizeof(*page);
 	__u64 state = tag, x = random_next(&state);
@@ -111,8 +111,8 @@ static void print_history(const struct history *h, const char *whose, unsigned l
 }
 
 /* @pagemap: its entry before it was touched. */
-static void wrong(const struct area *a, unsigned long i, const __u64 *want, const __u64 *found,
-		  __u64 pagemap)
+static void report_wrong(const struct area *a, unsigned long i, const __u64 *want,
+			 const __u64 *found, __u64 pagemap)
 {
 	const unsigned int nr = page_size / sizeof(*want);
 	unsigned char *at = a->mem + i * page_size;
@@ -182,7 +182,7 @@ static void map_again(struct area *a, unsigned long first, unsigned long nr)
 static void unreadable(struct area *a, unsigned long i, const __u64 *want, __u64 pagemap)
 {
 	if (!poison)
-		wrong(a, i, want, NULL, pagemap);
+		report_wrong(a, i, want, NULL, pagemap);
 	add(&shared->lost, 1);
 	map_again(a, i, 1);
 }
@@ -224,7 +224,7 @@ static void check(struct area *a, unsigned long first, unsigned long nr)
 		if (a->version[i] & VERSION_MAYBE && !memcmp(found, zeros, page_size))
 			forget(a, i, 1);
 		else
-			wrong(a, i, want, found, pagemap[i - first]);
+			report_wrong(a, i, want, found, pagemap[i - first]);
 	}
 	add(&shared->touches, nr);
 	add(&shared->trips, trips);
@@ -432,7 +432,7 @@ static void change_area(struct area *a, unsigned int what, unsigned long first, 
 		    write(p[1], a->mem + first * page_size, page_size) == page_size &&
 		    read(p[0], found, page_size) == page_size) {
 			if (memcmp(want, found, page_size))
-				wrong(a, first, want, found, 0);
+				report_wrong(a, first, want, found, 0);
 			add(&shared->kernel_reads, 1);
 		}
 		close(p[0]);
