@@ -314,6 +314,31 @@ tools_id() {
 		grep '^ii' | grep -v -e "$strangers" || :
 }
 
+# Runs a program of the ramzswap selftests that no test runs by default, with a disk of its own, /dev/disk/backing, and
+# prints one result. Returns vm.sh's status. run_extended KERNEL NAME DISK-SIZE WHAT COMMAND VM-OPTION...
+run_extended() {
+	local kernel=$1 name=$2 size=$3 what=$4 command=$5 job=$BUILD/guest/$2 status=0
+	shift 5
+
+	build_kernel "$kernel"
+	rm -rf "$job"
+	mkdir -p "$job" "$LOGS"
+	make -s -C "$(kernel_source "$kernel")/tools/testing/selftests/ramzswap" OUTPUT="$job" LDFLAGS=-static \
+		"$job/${command%% *}"
+	echo ". $command" >"$job/tests"
+	truncate -s "$size" "$job.disk"
+
+	say "$what on $kernel; output in $LOGS/$name.log"
+	"$TOP/scripts/vm.sh" -k "$kernel" -w "backing=$job.disk" -n "$name" "$@" \
+		"$TOP/scripts/guest/run-tests" "$job"/* || status=$?
+	rm -f "$job.disk"
+	case $status in
+	0) ok "$kernel: $what" ;;
+	*) not_ok "$kernel: $what # status $status; see $LOGS/$name.log and $LOGS/$name.kernel.log" ;;
+	esac
+	return $status
+}
+
 # The scripts that tests consist of, by their contents: all but those that no test calls.
 scripts_id() {
 	(cd "$TOP" && git ls-files -z -co --exclude-standard scripts | grep -zvE \
