@@ -172,6 +172,9 @@ alone() {
 gcc -O2 -Wall -Wextra -static -o "$WORK/idle" "$TOP/scripts/guest/idle.c"
 for memcg in '' cgroup_disable=memory; do
 	alone "boot: ${memcg:-with memcg}: idle with a full device" '' -n boot-test-idle -c "$memcg" "$WORK/idle"
+	truncate -s 16M "$WORK/backing"
+	alone "boot: ${memcg:-with memcg}: idle with a full device and a full backing device" '' \
+		-n boot-test-idle-backing -c "$memcg" -w "backing=$WORK/backing" "$WORK/idle"
 done
 # cgroup v1 charges for memory and swap together, and has no memory controller for cgroup2 in that boot.
 make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-static "$WORK/failing_disk" >"$WORK/build.log" 2>&1 || {

@@ -171,15 +171,16 @@ static unsigned long find_emptiest(void)
 }
 
 /* Like read_sparse_blocks(). Return: the number of blocks, which are held now. */
-static unsigned int read_blocks(unsigned long *held)
+static unsigned int read_blocks(unsigned long *held, int *room)
 {
 	unsigned long left = 2 * (NR_BLOCKS / PAGE_SIZE + 2) + BUFFER_BLOCKS, block;
 	unsigned int units, nr = 0;
 
-	while (nr < BUFFER_BLOCKS && left-- && (units = to_clean())) {
+	while (nr < BUFFER_BLOCKS && *room > 0 && left-- && (units = to_clean())) {
 		block = m.greedy ? find_emptiest() :
 			ramzswap_blocks_find_sparse(&m.blocks, &m.clean_from, units);
 		if (block) {
+			*room -= ramzswap_blocks_units(&m.blocks, block);
 			ramzswap_blocks_hold_used(&m.blocks, block);
 			held[nr++] = block;
 		}
@@ -218,10 +219,11 @@ static bool clean_blocks(void)
 {
 	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0, nr_held = 0;
 	unsigned long held[CLEAN_READS * BUFFER_BLOCKS];
+	int room = BUFFER_BLOCKS * RAMZSWAP_BLOCK_UNITS;
 	bool full = false;
 
 	do {
-		nr = read_blocks(held + nr_held);
+		nr = read_blocks(held + nr_held, &room);
 		for (i = 0; i < nr && !full; i++) {
 			full = !clean_block(held[nr_held + i]);
 			nr_cleaned += !full;

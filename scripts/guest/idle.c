@@ -1,6 +1,7 @@
 /*
- * In the guest: is the machine idle, when its swap device is full and nothing of it can be written back?
- * The device has no storage, and a limit that a part of 200 MiB of memory does not fit into.
+ * In the guest: is the machine idle when its swap device is full and nothing of it can be written back?
+ * The device has a limit that is too small for 200 MiB of memory. If there is a /dev/disk/backing, it has that
+ * as storage, which is too small, too.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #define PARAM "/sys/module/zswap/parameters/"
+#define DEVICE "/sys/block/ramzswap0/"
+#define BACKING "/dev/disk/backing"
 #define SIZE (200UL << 20)
 #define SECONDS 5
 
@@ -57,7 +60,9 @@ int main(void)
 	size_t i;
 
 	write_to(PARAM "enabled", "Y");
-	write_to("/sys/block/ramzswap0/mem_limit", "16M");
+	write_to(DEVICE "mem_limit", "16M");
+	if (!access(BACKING, F_OK))
+		write_to(DEVICE "backing_dev", BACKING);
 	if (swapon("/dev/ramzswap0", 0)) {
 		perror("swapon");
 		return 1;
