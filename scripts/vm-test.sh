@@ -17,7 +17,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # What the slow kernels get in "make test-all" only; the quick ones run it in "make test".
-slow=(device large_swapin corrupt_data cold alloc_failure)
+slow=(device device_swap device_full device_stress two_devices large_swapin corrupt_data corrupt_large cold alloc_failure)
 
 # Those of PROGRAMs that the tree has
 existing() {
@@ -51,7 +51,7 @@ arguments() {
 	case $kernel:$1 in
 	*:real_pages) echo ' -f /dev/disk/pages' ;;
 	# To fill all memory takes an emulated debug kernel minutes; the other ways to run out of it remain.
-	*debug:device | kcsan:device)
+	*debug:device_full | kcsan:device_full)
 		echo ' -V for_text -V for_what_compresses_to_a_half'
 		;;
 	# The smallest size of folios, the largest and one between are enough there.
