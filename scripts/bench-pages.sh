@@ -3,7 +3,8 @@
 # dictionaries (see bench/density.c); what cleaning a backing device costs, in a model (see bench/cleaning.c).
 #
 # Usage: bench-pages.sh density|cleaning [FILE.pages]...	by default what the other benchmarks use
-# The table goes to build/bench/density.txt or cleaning.txt, too.
+# The table goes to build/bench/density.txt or cleaning.txt, too; of cleaning, the numbers go to cleaning-RUN.tsv as well, for
+# report.sh.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -41,8 +42,24 @@ cleaning() {
 	"$work/cleaning" "$work"/all/*.sizes "$work"/uniform*.sizes
 }
 
+# Lines as in bench.sh's RUN.tsv. numbers <cleaning.txt
+numbers() {
+	echo "# command: scripts/bench.sh cleaning"
+	echo "# run $run; series: $(git -C "$TOP" rev-parse --short=12 HEAD) of the repository"
+	(cd "$out/cleaning.d" && sha256sum ./*.sizes | sed -E 's|^(.{12}).* \./(.*)\.sizes|# \2 \1|')
+	awk -F' *[|] *' -v OFS='\t' '
+		NF < 9 || $4 !~ /^[0-9]/ { next }
+		{ case_ = $2 " " $3; gsub(/[^A-Za-z0-9]+/, "-", case_) }
+		!seen[case_]++ {
+			print "cleaning", 1, "model", case_, "written", $4
+			print "cleaning", 1, "greedy", case_, "written", $5
+			print "cleaning", 1, "model", case_, "read", $6
+		}'
+}
+
 here=$TOP/scripts/bench
 out=$BUILD/bench
+run=$(date +%Y%m%d-%H%M%S)
 cold_level=$(sed -n "s/^#define COLD_ZSTD_LEVEL[^0-9]*//p" "$TOP/mm/zswap_cold.c")
 case ${1:-} in
 density | cleaning) kind=$1 ;;
@@ -55,3 +72,4 @@ need_pkgs build density
 [ $# -gt 0 ] || set -- "$BUILD"/pages/{redis,python,compiler}.pages
 mkdir -p "$out"
 "$kind" "$@" | tee "$out/$kind.txt"
+[ "$kind" = density ] || numbers <"$out/$kind.txt" >"$out/$kind-$run.tsv"

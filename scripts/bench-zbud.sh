@@ -94,6 +94,7 @@ describe() {
 	local changes=''
 
 	[ -z "$(git -C "$TREE" status --porcelain -uno)" ] || changes=' with uncommitted changes'
+	echo "command: ${ROUNDS:+ROUNDS=$ROUNDS }scripts/bench-zbud.sh${*:+ $*}"
 	echo "run $run, $rounds rounds, load at the beginning: $(cut -d' ' -f1-3 /proc/loadavg)"
 	echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)"
 	echo "series: $(series_rev | cut -c1-12)$changes${no_build:+, the kernels not brought up to date}"
@@ -145,7 +146,7 @@ cp "$guest"/*.u16 "$guest/root/job/"
 (cd "$guest/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$guest/um.initramfs"
 
 {
-	describe | sed 's/^/# /'
+	describe "$@" | sed 's/^/# /'
 	printf '# clock\tround\tallocator\tset\tmetric\tvalue\n'
 } >"$raw"
 say "time and memory, $rounds rounds on User-mode Linux"

@@ -21,7 +21,8 @@
 #   zbud		zbud beside zsmalloc, both in one kernel (bench-zbud.sh)
 #   density	how dense cold pages could be, in user space (bench-pages.sh); only if it is named, alone
 #   cleaning	what cleaning the backing device's blocks costs, in a model in user space; only if it is named, alone
-# All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it.
+# All numbers go to build/bench/RUN.tsv, the table to RUN.txt beside it. At the end, report.sh makes build/bench/report.md of
+# the newest numbers of each kind, so that kinds can be run on different days.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -42,6 +43,8 @@ machines=(
 nr_references=2
 [ -z "${UNPACKED:-}" ] || machines+=('unpacked unpacked ramzswap-backing')
 spill=${SPILL_MIB:-192}
+pages=pages
+[ "$spill" = 192 ] || pages+=-$spill
 
 # Under pressure: memory, how many percent of it compressed pages may take, the disk for the others (MiB); how
 # much is written and never used again, how much is used (MiB), and how often a page of that.
@@ -78,8 +81,8 @@ cases=(
 	'locks-8 8-cpus locks 8 24'
 	'locks-1 1-cpu locks 8 24'
 	'spill-ssd held spill held'
-	"spill-ssd pages spill $spill"
-	"spill-hdd pages spill $spill"
+	"spill-ssd $pages spill $spill"
+	"spill-hdd $pages spill $spill"
 	# 80 % of the memory that it needs. The first case has to find out how much that is.
 	'compile 4k compile 80'
 	'compile 16k+64k compile 80 16 64'
@@ -162,6 +165,7 @@ describe() {
 	local changes=''
 
 	[ -z "$(git -C "$TREE" status --porcelain -uno)" ] || changes=' with uncommitted changes'
+	echo "command: $command"
 	echo "run $run, $rounds rounds, load at the beginning: $(cut -d' ' -f1-3 /proc/loadavg)"
 	echo "machine: $(nproc) x $(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)," \
 		"$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version/QEMU/p;q'), TCG, 1 GiB"
@@ -173,6 +177,8 @@ describe() {
 	echo "pages: $(cd "$BUILD/pages" && sha256sum ./{redis,python,compiler}.pages | sed -E 's|^(.{12}).* \./(.*)\.pages|\2 \1|' | paste -sd,)"
 }
 
+# With what the environment changes
+command="${ROUNDS:+ROUNDS=$ROUNDS }${SPILL_MIB:+SPILL_MIB=$SPILL_MIB }${UNPACKED:+UNPACKED=$UNPACKED }scripts/bench.sh${*:+ $*}"
 no_build='' kinds=()
 for arg; do
 	case $arg in
@@ -185,7 +191,11 @@ done
 wanted() { [[ " ${kinds[*]} " = *" ${1%%-*} "* || " ${kinds[*]} " = *" $1 "* ]]; }
 
 case ${kinds[*]} in
-density | cleaning) exec "$TOP/scripts/bench-pages.sh" "${kinds[*]}" ;;
+density | cleaning)
+	"$TOP/scripts/bench-pages.sh" "${kinds[*]}"
+	[ "${kinds[*]}" = density ] || "$TOP/scripts/report.sh"
+	exit
+	;;
 *density* | *cleaning*) die "density and cleaning run alone" "Name one kind only." ;;
 esac
 
@@ -252,10 +262,10 @@ done
 for clock in time pressure aging capacity-512 capacity-2048 capacity-8192 spill-ssd spill-hdd locks-8 locks-1; do
 	wanted "$clock" || continue
 	for ((round = 1; round <= rounds; round++)); do
-		say "$clock, round $round of $rounds"
 		for machine in "${machines[@]}"; do
 			read -r name kernel mode <<<"$machine"
 			takes_part "$clock" "$mode" || continue
+			say "$clock, round $round of $rounds: $name"
 			start "$clock" "$name" "$kernel" "$mode"
 			finish "$clock" "$round" "$name"
 		done
@@ -269,6 +279,8 @@ done
 } | tee "$out/$run.txt"
 say "all numbers are in $raw, the table in $out/$run.txt"
 
-wanted zbud || exit 0
-say "and zbud beside zsmalloc, both in one kernel"
-"$TOP/scripts/bench-zbud.sh" ${no_build:+--no-build}
+if wanted zbud; then
+	say "and zbud beside zsmalloc, both in one kernel"
+	"$TOP/scripts/bench-zbud.sh" ${no_build:+--no-build}
+fi
+"$TOP/scripts/report.sh"

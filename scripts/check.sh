@@ -69,7 +69,7 @@ round_trip() {
 only_exported() {
 	local strangers
 	strangers=$(git ls-files -co --exclude-standard |
-		grep -vE '^(patches|scripts|\.ci)/|^[^/]+$' |
+		grep -vE '^(patches|scripts|results|\.ci)/|^[^/]+$' |
 		LC_ALL=C sort | LC_ALL=C comm -23 - <(printf '%s\n' "${added[@]}" | LC_ALL=C sort) || :)
 	[ -z "$strangers" ] || { echo "not added by the series: $strangers"; return 1; }
 }
@@ -160,6 +160,8 @@ result "kernel-doc of the added files" kernel_doc
 say "checking scripts and files"
 result "shellcheck" shellcheck_all
 result "the manual of ramzswap-tools" mandoc -T lint -W style scripts/debian/ramzswap.conf.5
+result "the report of the benchmarks, of known numbers" scripts/report.sh --self-check
+result "marked numbers in texts are those of results/summary.tsv" scripts/report.sh --marks
 result "no file names a mirror" no_mirror
 result "nothing below build/ is tracked" nothing_built
 [ $failed = 0 ]

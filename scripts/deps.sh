@@ -6,7 +6,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-[ $# -gt 0 ] || die "usage: $0 tree|build|deb|vm|check|density|clang|cross-ARCH|PACKAGE..."
+[ $# -gt 0 ] || die "usage: $0 tree|build|deb|vm|check|density|report|docs|clang|cross-ARCH|PACKAGE..."
 packages=()
 for name in "$@"; do
 	case $name in
@@ -21,6 +21,8 @@ for name in "$@"; do
 	cross-s390x) packages+=(gcc-s390x-linux-gnu libc6-dev-s390x-cross) ;;
 	cross-ppc64le) packages+=(gcc-powerpc64le-linux-gnu) ;;
 	density) packages+=(gcc libzstd-dev liblz4-dev) ;;
+	report) packages+=(gnuplot-nox python3) ;;
+	docs) packages+=(mandoc perl python3 python3-sphinx) ;;
 	clang) packages+=(clang-19 lld-19 llvm-19) ;;
 	check) packages+=(gcc git libc6-dev mandoc perl python3 python3-git python3-ply shellcheck) ;;
 	*) packages+=("$name") ;;

@@ -12,8 +12,7 @@
  *
  * The swap to be measured is set up already, and cgroup2 is mounted.
  *
- * Output: lines "NAME VALUE". latency: nanoseconds of a page out, and of a fault, at the 50th, 99th and 99.9th
- * percentile. mixed: nanoseconds for each touch, of all programs and the kernel's threads. busy: rounds in a
+ * Output: lines "NAME VALUE". latency: nanoseconds of a page out, and of a fault, at some percentiles. mixed: nanoseconds for each touch, of all programs and the kernel's threads. busy: rounds in a
  * thousand of what was done in the same time before.
  */
 #include <sys/wait.h>
@@ -54,7 +53,11 @@ static int compare(const void *a, const void *b)
 static void report_percentiles(const char *name, uint64_t *ns, unsigned long nr)
 {
 	qsort(ns, nr, sizeof(*ns), compare);
+	report(name, "_p10", ns[nr / 10]);
+	report(name, "_p25", ns[nr / 4]);
 	report(name, "_p50", ns[nr / 2]);
+	report(name, "_p75", ns[nr * 3 / 4]);
+	report(name, "_p90", ns[nr * 9 / 10]);
 	report(name, "_p99", ns[nr * 99 / 100]);
 	report(name, "_p999", ns[nr * 999 / 1000]);
 }

@@ -49,6 +49,12 @@ Store: allocate and write. Read: get at an object, copy it, let go. Churn: a ran
 Half freed: a random half, after a second. Churned: after six times freeing and storing a random half.
 Metadata: zsmalloc's slabs of handles and zspages, without its pool; zbud_meta_bytes(); and the owner's word for either."""
 
-values, machines, cases = table.read(sys.argv[1])
-table.print_table(values, machines, cases, machines[:1], METRICS)
-print(NOTES)
+
+def main(path):
+    values, machines, cases = table.read(path)
+    table.print_table(values, machines, cases, machines[:1], METRICS)
+    print(NOTES)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
