@@ -44,13 +44,14 @@ vm_lane_all=(
 	'try-debian'
 )
 build_lane_all=(
+	'htmldocs'
 	'patches-build'
 	'kernel debug'
 	'configs-build --all'
 )
 
 # What a later run need not do again; the others are quick, or (patches-build) keep results of their own.
-kept_steps='^(check|kunit|boot-test|power-cut|mm-selftests|arch-test .*|configs-build.*|vm-test .*)$'
+kept_steps='^(check|htmldocs|kunit|boot-test|power-cut|mm-selftests|arch-test .*|configs-build.*|vm-test .*)$'
 
 # Seconds for a step. Virtual machines have limits of their own; this one is for what hangs.
 limit=36000
