@@ -262,7 +262,7 @@ u64 ramzswap_mem_used(struct ramzswap *rz);
  * @total: usable blocks, of a page each
  * @used: blocks that hold wanted pages
  * @pages: wanted pages in all blocks
- * @bad: blocks retired because they could not be written
+ * @bad: blocks that could not be written, or were not what had been written there
  * @stopped: whether the device is stopped
  * @stops: how often it was stopped
  * @reads: pages read

@@ -2287,32 +2287,35 @@ static void clean_endio(struct bio *bio)
 }
 
 /*
- * Read blocks to clean, and hold them: nobody else gets them, and no search finds
- * them again.
+ * Read blocks to clean until their wanted pages take @room units, and subtract what
+ * they take.  Hold the blocks: nobody else gets them, and no search finds them again.
  *
  * Return: their number.
  */
-static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_buffer *from)
+static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_buffer *from,
+				       int *room)
 {
 	unsigned long groups = b->nr_blocks / PAGE_SIZE + 2, left = 2 * groups + BUFFER_BLOCKS;
-	unsigned int nr = 0, units;
+	unsigned int nr = 0, units = 0;
 	struct clean_io io;
 	struct blk_plug plug;
 
 	atomic_set(&io.pending, 1);
 	init_completion(&io.done);
 	blk_start_plug(&plug);
-	while (nr < BUFFER_BLOCKS && left--) {
+	while (nr < BUFFER_BLOCKS && *room > 0 && left--) {
 		unsigned long block;
 		struct bio *bio = &from->bio[nr];
 
 		/* The lock is held for the search of one group only. */
 		scoped_guard(spinlock_irqsave, &b->lock) {
 			units = ramzswap_blocks_to_clean(&b->blocks);
-			block = ramzswap_blocks_find_sparse(&b->blocks, &b->clean_from,
-							    units);
-			if (block)
+			block = units ? ramzswap_blocks_find_sparse(&b->blocks, &b->clean_from,
+								    units) : 0;
+			if (block) {
+				*room -= ramzswap_blocks_units(&b->blocks, block);
 				ramzswap_blocks_hold_used(&b->blocks, block);
+			}
 		}
 		if (!units)
 			break;
@@ -2394,10 +2397,11 @@ static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si
 			 struct pack_buffer *from, struct pack_buffer *to)
 {
 	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0, nr_held = 0;
+	int room = BUFFER_BLOCKS * RAMZSWAP_BLOCK_UNITS;
 	bool full = false;
 
 	do {
-		nr = read_sparse_blocks(b, from);
+		nr = read_sparse_blocks(b, from, &room);
 		for (i = 0; i < nr; i++) {
 			if (!full && can_clean(b, from, i)) {
 				full = !clean_block(b, from->block[i], from->nr[i],
@@ -2436,7 +2440,8 @@ static void ramzswap_clean(struct work_struct *work)
 	unsigned int nr_spare = 2;
 
 	if (!ramzswap_blocks_to_clean(&b->blocks) || READ_ONCE(b->cleaning) ||
-	    time_before(jiffies, READ_ONCE(b->clean_after)))
+	    time_in_range_open(jiffies, READ_ONCE(b->clean_after) - CLEAN_PAUSE,
+			       READ_ONCE(b->clean_after)))
 		return;
 	/* A hibernation image may refer to the old places. */
 	if (pm_suspended_storage())

@@ -795,6 +795,20 @@ unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 	return FIELD_GET(STATE_WANTED, get_state(blocks, block));
 }
 
+/**
+ * ramzswap_blocks_units() - count the units that wanted pages take of a block
+ * @blocks: the blocks
+ * @block: the block
+ *
+ * Context: The owner's lock.
+ * Return: their number, at most %RAMZSWAP_BLOCK_UNITS and one for each page.
+ */
+unsigned int ramzswap_blocks_units(const struct ramzswap_blocks *blocks,
+				   unsigned long block)
+{
+	return FIELD_GET(STATE_UNITS, get_state(blocks, block));
+}
+
 /* === Which blocks to clean =============================================== */
 
 /* Blocks are scarce if at most one in this many is free. */
@@ -885,16 +899,16 @@ unsigned int ramzswap_blocks_to_clean(const struct ramzswap_blocks *blocks)
  * ramzswap_blocks_reserve() - count the free blocks that are for cleaning only
  * @blocks: the blocks
  *
- * Cleaning needs a free block to begin with.  If there is nothing to clean, there is
- * no reserve.
+ * Cleaning needs a free block to begin with.  If there is nothing to clean, it takes
+ * no more than that.
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
  * Return: their number.
  */
 unsigned long ramzswap_blocks_reserve(const struct ramzswap_blocks *blocks)
 {
-	return ramzswap_blocks_to_clean(blocks) ?
-	       min(CLEAN_RESERVE, blocks->nr / 64) : 0;
+	return min(ramzswap_blocks_to_clean(blocks) ? CLEAN_RESERVE : 1UL,
+		   blocks->nr / 64);
 }
 
 /**

@@ -202,6 +202,8 @@ void ramzswap_blocks_get(struct ramzswap_blocks *blocks, u64 place);
 void ramzswap_blocks_put(struct ramzswap_blocks *blocks, u64 place);
 unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 				    unsigned long block);
+unsigned int ramzswap_blocks_units(const struct ramzswap_blocks *blocks,
+				   unsigned long block);
 
 /* === Which blocks to clean =============================================== */
 

@@ -54,13 +54,14 @@
  * their slots, and zbud rewrites their handles.  While a page is isolated for
  * migration, it is in no bucket; reading and freeing continue.
  *
- * **Compaction.**  When more than an eighth of a shard is free, a worker moves
- * the objects of its emptiest pages to holes in other pages, and frees the
- * emptied pages.  It moves one object at a time, drops the lock in between, and
- * isolates the page meanwhile as migration does.  Objects in cells move to cells
- * of the same size.  Frees start the worker, so an idle pool costs nothing.  If
- * compaction gains nothing, it starts again only when there is more to gain.
- * Under memory pressure, a shrinker does the same and goes further.
+ * **Compaction.**  When more than an eighth of a shard is free, and a page's worth
+ * of chunks, a worker moves the objects of its emptiest pages to holes in other
+ * pages, and frees the emptied pages.  It moves one object at a time, drops the
+ * lock in between, and isolates the page meanwhile as migration does.  Objects in
+ * cells move to cells of the same size, or to larger ones if their page is almost
+ * empty.  Frees start the worker, so an idle pool costs nothing.  If compaction
+ * gains nothing, it starts again only when there is more to gain.  Under memory
+ * pressure, a shrinker does the same and goes further.
  *
  * **Locks.**  The pages of a pool are divided into shards, and an object stays in
  * its shard.  The shard's lock guards its pages' slots, object headers, free
@@ -113,12 +114,20 @@ static_assert(ZBUD_SHARD_BITS >= 0);
 #define ZBUD_SHARDS_FOR_CELLS	16U
 
 /*
- * Compaction starts when more than 1/8 of a shard is free, and ends at 1/16.  To
- * gain a page, the shard must have at least 8.  The delay lets a process exit
- * first, which would free the objects that were just moved.
+ * An idle shard keeps up to a page of free space that compaction cannot free.
+ * There are so few shards that this is less than 1/1024 of memory.
+ */
+#define ZBUD_PAGES_PER_SHARD	1024
+
+/*
+ * Compaction starts when more than 1/8 of a shard is free, and ends at 1/16.  The
+ * delay lets a process exit first, which would free the objects that were just
+ * moved.
  */
 #define ZBUD_COMPACT_START	8
 #define ZBUD_COMPACT_STOP	16
+/* Objects move to larger cells from pages with more free chunks than this. */
+#define ZBUD_CELLS_SPARSE	(ZBUD_CHUNKS * 3 / 4)
 #define ZBUD_COMPACT_DELAY	msecs_to_jiffies(100)
 /* Under memory pressure, end at half of that. */
 #define ZBUD_SHRINK_STOP	32
@@ -149,6 +158,8 @@ struct zbud_shard {
 	unsigned long nr_lost;
 	unsigned int free_cells[ZBUD_CELL_CLASSES] __guarded_by(&lock);
 } ____cacheline_aligned_in_smp;
+/* Who looks at page->mapping must not find the bits of an anonymous folio. */
+static_assert(__alignof__(struct zbud_shard) > FOLIO_MAPPING_FLAGS);
 
 /**
  * struct zbud_pool - the objects of one user
@@ -315,7 +326,7 @@ static bool handle_run(struct zbud_shard *shard, unsigned long word,
 		/* The page of a stale handle may not have its cells yet. */
 		run->offset = run->slot * size;
 		return size && run->offset + size <= PAGE_SIZE &&
-		       (PageHWPoison(run->page) || read_header(run, 0));
+		       (page_bad(run->page) || read_header(run, 0));
 	}
 	run->slot >>= ZBUD_SPLIT_BITS;
 	if (unlikely(run->slot >= ZBUD_SLOTS ||
@@ -355,7 +366,7 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 	if (unlikely(!(word || pfn_valid(0)) || !handle_run(shard, word, &parts[0])))
 		goto none;
 	split = word & ZBUD_FIRST_PART && !page_has_cells(parts[0].page);
-	if (unlikely(PageHWPoison(parts[0].page))) {
+	if (unlikely(page_bad(parts[0].page))) {
 		if (!read && split)
 			shard->nr_lost++;
 		return !read;
@@ -374,7 +385,7 @@ static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 	if (unlikely(!pfn_valid(handle_pfn(link)) ||
 		     !handle_run(shard, link, &parts[1])))
 		goto none;
-	if (unlikely(PageHWPoison(parts[1].page)))
+	if (unlikely(page_bad(parts[1].page)))
 		return !read;
 	if (likely(header_is(&parts[1], handle, ZBUD_SECOND_PART)))
 		return true;
@@ -508,7 +519,7 @@ static bool take_run_below(struct zbud_shard *shard, unsigned int chunks,
 		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
 			int slot;
 
-			if (unlikely(PageHWPoison(page))) {
+			if (unlikely(page_bad(page))) {
 				isolate_page(shard, page);
 				continue;
 			}
@@ -696,7 +707,7 @@ static bool zbud_page_isolate(struct page *page, isolate_mode_t mode)
 	if (!shard)
 		return false;
 	/* Compaction may have isolated it. */
-	taken = !page_isolated(page) && !page_pinned(page) && !PageHWPoison(page);
+	taken = !page_isolated(page) && !page_pinned(page) && !page_bad(page);
 	if (taken)
 		isolate_page(shard, page);
 	spin_unlock(&shard->lock);
@@ -735,7 +746,7 @@ static bool owner_agrees(const struct zbud_run *run)
 	/* The first part is in a bad frame: do not read or write the link. */
 	return pfn_valid(handle_pfn(word)) &&
 	       handle_run(run->page->zbud_shard, word, &first) &&
-	       !PageHWPoison(first.page) &&
+	       !page_bad(first.page) &&
 	       header_is(&first, owner, ZBUD_FIRST_PART) &&
 	       read_header(&first, 1) == make_handle(run, 0);
 }
@@ -801,7 +812,7 @@ static int zbud_page_migrate(struct page *dst, struct page *src,
 		return 0;
 
 	/* Not -EAGAIN: a reader may take longer than migration will retry. */
-	if (page_pinned(src) || PageHWPoison(src) || !owners_agree(src)) {
+	if (page_pinned(src) || page_bad(src) || !owners_agree(src)) {
 		spin_unlock(&shard->lock);
 		return -EBUSY;
 	}
@@ -833,13 +844,16 @@ subsys_initcall(zbud_init);
 
 /* === Compaction ========================================================== */
 
-/* Is more than 1/@parts of the shard free? */
+/*
+ * Is more than 1/@parts of the shard free, and enough to take a page's objects?
+ * Without a page's worth of free chunks, there is no page to gain.
+ */
 static inline bool shard_sparse(const struct zbud_shard *shard, unsigned int parts)
 {
-	unsigned long nr_pages = READ_ONCE(shard->nr_pages);
+	unsigned long nr_free = READ_ONCE(shard->nr_free);
 
-	return nr_pages >= ZBUD_COMPACT_START &&
-	       READ_ONCE(shard->nr_free) * parts > nr_pages * ZBUD_CHUNKS;
+	return nr_free >= ZBUD_CHUNKS &&
+	       nr_free * parts > READ_ONCE(shard->nr_pages) * ZBUD_CHUNKS;
 }
 
 static bool shard_wants_compaction(struct zbud_shard *shard)
@@ -865,7 +879,9 @@ static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	struct zbud_object to = { .nr_parts = 1 };
 	void *addr;
 
-	if (take_run(shard, bucket, &to.parts[0])) {
+	if (take_run(shard, bucket, &to.parts[0]) ||
+	    (bucket_has_cells(bucket) &&
+	     take_run_below(shard, bucket + 1, ZBUD_BUCKETS, &to.parts[0]))) {
 		memcpy_page(to.parts[0].page, to.parts[0].offset,
 			    run->page, run->offset, bytes);
 		part_moved(&to.parts[0]);
@@ -882,14 +898,37 @@ static bool move_run(struct zbud_shard *shard, const struct zbud_run *run)
 	return true;
 }
 
-/*
- * Find the emptiest page of cells whose objects fit into other pages of its class,
- * if that has more free cells than compaction leaves.
- */
-static struct page *sparsest_cells(struct zbud_shard *shard)
+/* Do the objects of a page of cells fit into other pages of its class? */
+static bool class_has_room(const struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
-	unsigned int bucket = ZBUD_CHUNKS + 1, most = ZBUD_CHUNKS / ZBUD_COMPACT_START;
+	unsigned int bucket = page_cells(page)->bucket;
+
+	return shard->free_cells[bucket - ZBUD_CHUNKS] >= page_nr_cells(page);
+}
+
+/* Do they fit into the larger cells of other classes? */
+static bool larger_cells_have_room(const struct zbud_shard *shard, struct page *page)
+	__must_hold(&shard->lock)
+{
+	unsigned int used = page_nr_cells(page) - page_cells(page)->nr_free;
+	unsigned int class = page_cells(page)->bucket - ZBUD_CHUNKS, free = 0;
+
+	while (free < used && ++class < ZBUD_CELL_CLASSES)
+		free += shard->free_cells[class];
+	return free >= used;
+}
+
+/*
+ * Find the emptiest page of cells with more free chunks than @most whose objects
+ * fit elsewhere.
+ */
+static struct page *sparsest_cells(struct zbud_shard *shard, unsigned int most,
+				   bool (*fits)(const struct zbud_shard *shard,
+						struct page *page))
+	__must_hold(&shard->lock)
+{
+	unsigned int bucket = ZBUD_CHUNKS + 1;
 	struct page *page, *next, *found = NULL;
 
 	for_each_set_bit_from(bucket, shard->bitmap, ZBUD_BUCKETS) {
@@ -899,12 +938,11 @@ static struct page *sparsest_cells(struct zbud_shard *shard)
 						 zbud_list) {
 			unsigned int chunks = counted_chunks(page, bucket);
 
-			if (unlikely(PageHWPoison(page))) {
+			if (unlikely(page_bad(page))) {
 				isolate_page(shard, page);
 				continue;
 			}
-			if (shard->free_cells[bucket - ZBUD_CHUNKS] < page_nr_cells(page) ||
-			    !tries--)
+			if (!tries-- || !fits(shard, page))
 				break;
 			if (chunks <= most || page_pinned(page))
 				continue;
@@ -920,13 +958,15 @@ static struct page *sparsest_page(struct zbud_shard *shard)
 	__must_hold(&shard->lock)
 {
 	unsigned int bucket = ZBUD_CHUNKS, tries = ZBUD_MAX_TRIES;
-	struct page *page = sparsest_cells(shard), *next;
+	struct page *page, *next;
 
+	page = sparsest_cells(shard, ZBUD_CHUNKS / ZBUD_COMPACT_START, class_has_room) ?:
+	       sparsest_cells(shard, ZBUD_CELLS_SPARSE, larger_cells_have_room);
 	if (page)
 		return page;
 	while ((bucket = bucket_below(shard, bucket))) {
 		list_for_each_entry_safe(page, next, &shard->buckets[bucket], zbud_list) {
-			if (unlikely(PageHWPoison(page))) {
+			if (unlikely(page_bad(page))) {
 				isolate_page(shard, page);
 				continue;
 			}
@@ -978,7 +1018,7 @@ static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page
 	if (page->zbud_shard != shard)
 		return ZBUD_EMPTIED;
 	/* Keep it isolated, or it would be the emptiest again. */
-	if (PageHWPoison(page))
+	if (page_bad(page))
 		return ZBUD_FIXED;
 	run = find_run(page, *slot);
 	if (!run.page || !owner_agrees(&run))
@@ -1421,6 +1461,17 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 	return pool;
 }
 
+/* The number of shards for so many CPUs, and so many pages of memory */
+static unsigned int shards_for(unsigned long nr_cpus, unsigned long nr_pages)
+{
+	/* MIN(), because sparse rejects the expansion of min() here. */
+	const unsigned long max_shards = ZBUD_MAX_SHARDS;
+	unsigned long nr = roundup_pow_of_two(nr_cpus * ZBUD_SHARDS_PER_CPU);
+
+	nr_pages = max(nr_pages / ZBUD_PAGES_PER_SHARD, 1UL);
+	return min3(nr, rounddown_pow_of_two(nr_pages), max_shards);
+}
+
 /**
  * zbud_create_pool() - create an empty pool
  *
@@ -1429,11 +1480,7 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
  */
 struct zbud_pool *zbud_create_pool(void)
 {
-	/* MIN(), because sparse rejects the expansion of min() here. */
-	const unsigned long max_shards = ZBUD_MAX_SHARDS;
-
-	return create_pool(min(roundup_pow_of_two(nr_cpu_ids * ZBUD_SHARDS_PER_CPU),
-			       max_shards));
+	return create_pool(shards_for(num_possible_cpus(), totalram_pages()));
 }
 
 /**

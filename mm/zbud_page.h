@@ -20,6 +20,7 @@
 #include <linux/unaligned.h>
 #include <linux/wordpart.h>
 #include <linux/zbud.h>
+#include <kunit/static_stub.h>
 
 /* === Layout ============================================================== */
 
@@ -301,6 +302,14 @@ static inline bool page_isolated(const struct page *page)
 	return page->page_type & ZBUD_ISOLATED;
 }
 
+/* Has memory_failure() found the frame to be bad? */
+static bool page_bad(struct page *page)
+{
+	KUNIT_STATIC_STUB_REDIRECT(page_bad, page);
+
+	return PageHWPoison(page);
+}
+
 /* Does a single object take the whole page? */
 static inline bool page_whole(const struct page *page)
 {
@@ -574,7 +583,7 @@ static bool vacate(const struct zbud_run *run)
 		struct zbud_cells *cells = page_cells(page);
 
 		/* Do not touch bad memory; no new object will go there. */
-		if (!PageHWPoison(page))
+		if (!page_bad(page))
 			memzero_page(page, run->offset, ZBUD_HEADER_SIZE);
 		cells->first_free = min(cells->first_free, run->slot);
 		return ++cells->nr_free == page_nr_cells(page);

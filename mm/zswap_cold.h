@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * zswap: cold pages.  The interface between mm/zswap.c and mm/zswap_cold.c.
+ * zswap: cold pages.  The interface between mm/zswap_cold.c and the rest.
  */
 #ifndef _MM_ZSWAP_COLD_H
 #define _MM_ZSWAP_COLD_H
@@ -57,6 +57,12 @@ static inline void zswap_cold_note_store(void)
 
 /* === mm/zswap.c ========================================================== */
 
+struct zswap_pool *zswap_cold_pool_get(void);
+const char *zswap_pool_name(const struct zswap_pool *pool);
+void zswap_pool_put(struct zswap_pool *pool);
+
+/* === mm/zswap_replace.c ================================================== */
+
 /**
  * struct zswap_pick - a span whose pages may be recompressed
  * @pool: the pool for cold pages; input
@@ -86,10 +92,6 @@ struct zswap_pick {
 	char compressor[CRYPTO_MAX_ALG_NAME];
 	unsigned int nr_young;
 };
-
-struct zswap_pool *zswap_cold_pool_get(void);
-const char *zswap_pool_name(const struct zswap_pool *pool);
-void zswap_pool_put(struct zswap_pool *pool);
 
 unsigned long zswap_nr_unseen(int type);
 unsigned long zswap_nr_unseen_one(int type, int nid, struct mem_cgroup *memcg,

@@ -768,6 +768,36 @@ static void clean_write(struct kunit *test, struct clean_model *m, struct rnd_st
 	m->room[i] = ramzswap_block_room(m->buffer[i]);
 }
 
+/* All blocks are full, and then each of them is half empty. */
+static void full_device_can_begin_to_clean(struct kunit *test)
+{
+	const unsigned int half = RAMZSWAP_BLOCK_UNITS / 2;
+	struct ramzswap_blocks blocks;
+	unsigned long block;
+	unsigned int got, i;
+
+	KUNIT_ASSERT_EQ(test, ramzswap_blocks_init(&blocks, CLEAN_BLOCKS), 0);
+	while (ramzswap_blocks_nr_free(&blocks) > ramzswap_blocks_reserve(&blocks)) {
+		block = ramzswap_blocks_hold(&blocks, 1, 1, 1, &got);
+		KUNIT_ASSERT_NE(test, block, 0);
+		for (i = 0; i < 2; i++)
+			ramzswap_blocks_get(&blocks, ramzswap_place_packed(RAMZSWAP_PLACE_PACKED,
+									   block, i, half, 1));
+		ramzswap_blocks_let_go(&blocks, block, false);
+		if (ramzswap_blocks_needs_spare(&blocks))
+			blocks.spare = (void *)__get_free_page(GFP_KERNEL);
+	}
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_to_clean(&blocks), 0);
+	for (block = 1; block < CLEAN_BLOCKS; block++)
+		if (ramzswap_blocks_wanted(&blocks, block))
+			ramzswap_blocks_put(&blocks, ramzswap_place_packed(RAMZSWAP_PLACE_PACKED,
+									   block, 1, half, 1));
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_to_clean(&blocks), half);
+	KUNIT_EXPECT_NE(test, ramzswap_blocks_hold(&blocks, 1, 1, 1, &got), 0);
+	free_page((unsigned long)blocks.spare);
+	ramzswap_blocks_destroy(&blocks);
+}
+
 static void cleaning_makes_room_and_loses_nothing(struct kunit *test)
 {
 	const struct clean_param *param = test->param_value;
@@ -834,6 +864,7 @@ static struct kunit_case ramzswap_blocks_test_cases[] = {
 	KUNIT_CASE(blocks_are_all_handed_out),
 	KUNIT_CASE(emptied_group_is_held_as_a_whole),
 	KUNIT_CASE(rotten_block_is_not_used_again),
+	KUNIT_CASE(full_device_can_begin_to_clean),
 	KUNIT_CASE_PARAM(cleaning_makes_room_and_loses_nothing, clean_gen_params),
 	{}
 };

@@ -28,6 +28,8 @@ struct zbud_test {
 	unsigned long nr_zspages;
 	/* Contents on their way in and out. */
 	u8 *buf;
+	/* A frame that counts as bad. */
+	struct page *bad;
 	struct model *model;
 };
 
@@ -248,6 +250,13 @@ static void use_shards(struct kunit *test, unsigned int nr)
 	zbud_destroy_pool(t->pool);
 	t->pool = create_pool(nr);
 	KUNIT_ASSERT_NOT_NULL(test, t->pool);
+	/* The worker would make results depend on time: see use_compaction(). */
+	disable_delayed_work_sync(&t->pool->compaction);
+}
+
+static void use_compaction(struct zbud_pool *pool)
+{
+	enable_delayed_work(&pool->compaction);
 }
 
 /* For tests that have to know which page an object finds. */
@@ -470,6 +479,46 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 	free_objects(test, objs, 2);
 }
 
+static void a_damaged_handle_is_refused(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object obj = {};
+	unsigned long word, words[4];
+	struct zbud_run other = {};
+	struct zbud_pool *pool;
+	unsigned int i;
+
+	use_one_shard(test);
+	pool = create_pool(1);
+	KUNIT_ASSERT_NOT_NULL(test, pool);
+	must_store(test, &obj, size);
+	word = obj.handle;
+
+	/* A frame of nobody's, one of another pool, and a place without an object. */
+	other.page = virt_to_page(t->buf);
+	words[0] = (page_to_pfn(other.page) << ZBUD_SHARD_BITS) << ZBUD_PLACE_BITS;
+	words[1] = word;
+	words[2] = word + 2 * ZBUD_FIRST_PART;
+	words[3] = word | (BIT(ZBUD_PLACE_BITS) - 1);
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		struct zbud_pool *where = i == 1 ? pool : t->pool;
+
+		kunit_warning_suppress(test) {
+			obj.handle = words[i];
+			KUNIT_EXPECT_EQ_MSG(test, zbud_read_begin(where, &obj.handle, sg,
+								  size), -EIO, "%u", i);
+			zbud_free(where, &obj.handle);
+			KUNIT_EXPECT_EQ(test, obj.handle, 0);
+			KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
+		}
+	}
+	zbud_destroy_pool(pool);
+	obj.handle = word;
+	free_objects(test, &obj, 1);
+}
+
 /* === Tiny objects ======================================================== */
 
 #define TINY_OBJECTS	6000U
@@ -605,7 +654,6 @@ static void pages_of_cells_are_compacted(struct kunit *test)
 	unsigned int i;
 
 	use_one_shard(test);
-	disable_delayed_work_sync(&t->pool->compaction);
 	objs = tiny_objects(test, 1, TINY_SIZE, &zsmalloc);
 	for (i = 0; i < TINY_OBJECTS; i++) {
 		if (i % 2)
@@ -614,10 +662,41 @@ static void pages_of_cells_are_compacted(struct kunit *test)
 			zbud_free(t->pool, &objs[i].handle);
 	}
 	KUNIT_EXPECT_GT(test, zbud_total_pages(t->pool) * PAGE_SIZE, half * 180 / 100);
-	enable_delayed_work(&t->pool->compaction);
 	compact_shard(t->pool->shards, ZBUD_COMPACT_STOP, ULONG_MAX);
 	KUNIT_EXPECT_LE(test, zbud_total_pages(t->pool) * PAGE_SIZE, half * 125 / 100);
 	free_objects(test, objs, TINY_OBJECTS);
+}
+
+/* Where a stray write has made a free cell look used, nothing is stored. */
+static void a_damaged_cell_is_not_used(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs, more = {};
+	struct zbud_run run = {};
+	unsigned int i, nr;
+
+	if (!ZBUD_HAS_CELLS)
+		kunit_skip(test, "no cells");
+	use_one_shard(test);
+	must_store(test, &more, TINY_SIZE);
+	nr = page_nr_cells(handle_page(more.handle));
+	zbud_free(t->pool, &more.handle);
+	objs = kunit_kcalloc(test, nr, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i], TINY_SIZE);
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 1);
+
+	KUNIT_ASSERT_TRUE(test, handle_run(t->pool->shards, objs[1].handle, &run));
+	zbud_free(t->pool, &objs[1].handle);
+	write_header(&run, 0, 1);
+	must_store(test, &more, TINY_SIZE);
+	KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
+
+	write_header(&run, 0, 0);
+	must_store(test, &objs[1], TINY_SIZE);
+	free_objects(test, &more, 1);
+	free_objects(test, objs, nr);
 }
 
 /* === Split objects ======================================================= */
@@ -773,8 +852,8 @@ static void a_lost_second_part_is_an_error(struct kunit *test)
 	struct zbud_test_object fillers[2] = {}, obj = {};
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
 	struct zbud_test *t = test->priv;
-	unsigned long link, word;
-	struct zbud_run first;
+	unsigned long link, header, word;
+	struct zbud_run first, second;
 
 	use_one_shard(test);
 	make_holes(test, fillers, 40, 30);
@@ -787,6 +866,15 @@ static void a_lost_second_part_is_an_error(struct kunit *test)
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
 	}
+	/* The second part is somebody else's. */
+	write_header(&first, 1, link);
+	KUNIT_ASSERT_TRUE(test, handle_run(t->pool->shards, link, &second));
+	header = read_header(&second, 0);
+	write_header(&second, 0, (unsigned long)&fillers[0].handle | ZBUD_SECOND_PART);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
+	}
+	write_header(&second, 0, header);
 	write_header(&first, 1, ULONG_MAX);
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
@@ -833,6 +921,44 @@ static void out_of_memory_leaves_nothing_behind(struct kunit *test)
 
 	free_objects(test, &none, 1);
 	free_objects(test, objs, 3);
+}
+
+/* There is room for a first part, but none for the second one. */
+static void a_second_part_without_room_takes_the_first_back(struct kunit *test)
+{
+	static const u8 chunks[] = { 25, 39, 25, 39 };
+	struct zbud_test_object objs[ARRAY_SIZE(chunks)] = {}, a = {}, split = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	unsigned int i, nr = ARRAY_SIZE(chunks);
+	unsigned long nr_free;
+
+	use_one_shard(test);
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i], chunks_size(chunks[i]));
+	must_store(test, &a, chunks_size(ZBUD_CHUNKS - 60));
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
+	zbud_free(t->pool, &objs[0].handle);
+	zbud_free(t->pool, &objs[2].handle);
+	nr_free = t->pool->shards[0].nr_free;
+	KUNIT_ASSERT_EQ(test, nr_free, 60 + 50);
+
+	/* The reader prevents that the two holes become one. */
+	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle, sg, 1), 0);
+	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &split, split_size(60, 50), 1),
+			-ENOMEM);
+	KUNIT_EXPECT_EQ(test, split.handle, 0);
+	KUNIT_EXPECT_EQ(test, t->pool->shards[0].nr_free, nr_free);
+	KUNIT_EXPECT_EQ(test, hweight_long(used_slots(handle_page(a.handle))), 1);
+	zbud_read_end(sg);
+	must_store(test, &split, split_size(60, 50));
+	kunit_deactivate_static_stub(test, get_page_from_buddy);
+	KUNIT_EXPECT_EQ(test, t->pool->shards[0].nr_free, 0);
+
+	free_objects(test, &split, 1);
+	free_objects(test, &a, 1);
+	free_objects(test, objs, nr);
 }
 
 static void out_of_memory_any_shard_will_do(struct kunit *test)
@@ -1097,6 +1223,79 @@ static void what_is_freed_comes_back_by_itself(struct kunit *test)
 	free_objects(test, objs, POOL_OBJECTS);
 }
 
+/* Pages that a pool keeps for its objects, after a few of many are left */
+static unsigned long pages_kept(struct kunit *test, size_t min, size_t max,
+				unsigned int nr_shards, size_t *bytes)
+{
+	const unsigned int nr = POOL_OBJECTS, nr_left = 4 * nr_shards;
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	unsigned long before, after;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	objs = kunit_kcalloc(test, nr, sizeof(*objs), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, objs);
+	prandom_seed_state(&rnd, 1);
+	use_shards(test, nr_shards);
+	use_compaction(t->pool);
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i],
+			   min + prandom_u32_state(&rnd) % (max - min + 1));
+	before = zbud_total_pages(t->pool);
+	*bytes = 0;
+	for (i = 0; i < nr; i++) {
+		if (i % (nr / nr_left))
+			zbud_free(t->pool, &objs[i].handle);
+		else
+			*bytes += objs[i].size;
+	}
+	finish_compaction(t->pool);
+	after = zbud_total_pages(t->pool);
+	kunit_info(test, "%lu pages, then %lu in %u shards, for %zu bytes\n", before,
+		   after, nr_shards, *bytes);
+	free_objects(test, objs, nr);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
+	kunit_kfree(test, objs);
+	return after;
+}
+
+static void an_idle_shard_keeps_about_a_page(struct kunit *test)
+{
+	unsigned long pages, nr_shards = 8;
+	size_t bytes;
+
+	pages = pages_kept(test, TINY_SIZE + 1, PAGE_SIZE / 8, nr_shards, &bytes);
+	KUNIT_EXPECT_LE(test, pages, DIV_ROUND_UP(bytes, PAGE_SIZE) + nr_shards);
+	/* Cells may be up to three quarters free, besides the last page of a shard. */
+	pages = pages_kept(test, 1, TINY_SIZE, nr_shards, &bytes);
+	KUNIT_EXPECT_LE(test, pages, DIV_ROUND_UP(4 * bytes, PAGE_SIZE) + nr_shards);
+}
+
+static void all_shards_together_keep_little_of_memory(struct kunit *test)
+{
+	static const struct {
+		unsigned int nr_cpus;
+		unsigned long nr_pages;
+		unsigned int expected;
+	} cases[] = {
+		{ 1, 0, 1 }, { 1, 2 * ZBUD_PAGES_PER_SHARD - 1, 1 },
+		{ 8, 7 * ZBUD_PAGES_PER_SHARD, 4 },
+		{ 1, 100 * ZBUD_PAGES_PER_SHARD, ZBUD_SHARDS_PER_CPU },
+		{ 16, 64 * ZBUD_PAGES_PER_SHARD, 64 }, { 4096, ULONG_MAX, 64 },
+	};
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		KUNIT_EXPECT_EQ_MSG(test, shards_for(cases[i].nr_cpus, cases[i].nr_pages),
+				    min(cases[i].expected, (unsigned int)ZBUD_MAX_SHARDS),
+				    "case %u", i);
+	if (t->pool->nr_shards > 1)
+		KUNIT_EXPECT_LE(test, t->pool->nr_shards,
+				totalram_pages() / ZBUD_PAGES_PER_SHARD);
+}
+
 static void memory_pressure_compacts_further(struct kunit *test)
 {
 	struct shrink_control sc = { .gfp_mask = GFP_KERNEL };
@@ -1133,6 +1332,7 @@ static void compaction_ends_where_there_is_nothing_to_gain(struct kunit *test)
 	unsigned int i, nr = ARRAY_SIZE(objs);
 
 	use_one_shard(test);
+	use_compaction(t->pool);
 	shard = t->pool->shards;
 	for (i = 0; i < nr; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
@@ -1172,6 +1372,7 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, large);
 	small = large + nr_large;
 	use_one_shard(test);
+	use_compaction(t->pool);
 	for (i = 0; i < nr_small; i++)
 		must_store(test, &small[i], chunks_size(ZBUD_CHUNKS / ZBUD_SLOTS));
 	/* Two parts of it would not fit into what two others leave. */
@@ -1267,7 +1468,6 @@ static void the_shrinker_goes_round(struct kunit *test)
 	objs = kunit_kcalloc(test, nr, sizeof(*objs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, objs);
 	use_shards(test, nr_shards);
-	disable_delayed_work_sync(&t->pool->compaction);
 	for (i = 0; i < nr; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
 	for (i = 0; i < nr; i++)
@@ -1284,7 +1484,153 @@ static void the_shrinker_goes_round(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, t->pool->shards[i].nr_pages,
 				    pages[i] - (i != 1), "shard %u", i);
 	free_objects(test, objs, nr);
-	enable_delayed_work(&t->pool->compaction);
+}
+
+/* === Bad frames ========================================================== */
+
+static bool is_bad(struct page *page)
+{
+	struct zbud_test *t = kunit_get_current_test()->priv;
+
+	return page == t->bad;
+}
+
+/* What memory_failure() does to the frame of an object; NULL undoes it. */
+static void poison(struct kunit *test, struct page *page)
+{
+	struct zbud_test *t = test->priv;
+
+	t->bad = page;
+	if (page)
+		kunit_activate_static_stub(test, page_bad, is_bad);
+	else
+		kunit_deactivate_static_stub(test, page_bad);
+}
+
+static void only_objects_in_a_bad_frame_are_lost(struct kunit *test)
+{
+	size_t size = *(const size_t *)test->param_value;
+	struct zbud_test_object objs[2] = {}, other = {}, more = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_run run = {};
+	unsigned int i;
+
+	use_one_shard(test);
+	must_store(test, &other, PAGE_SIZE);
+	for (i = 0; i < 2; i++)
+		must_store(test, &objs[i], size);
+	run.page = handle_page(objs[0].handle);
+	KUNIT_ASSERT_TRUE(test, same_page(&objs[0], &objs[1]));
+
+	/* Nothing that is there is looked at, so it may be anything. */
+	write_header(&run, 0, ULONG_MAX);
+	poison(test, run.page);
+	for (i = 0; i < 2; i++)
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[i].handle, sg,
+						      size), -EIO);
+	must_be_same(test, &other);
+
+	/* It is not used for anything, now or after a part of it is free. */
+	if (IS_ENABLED(CONFIG_MIGRATION))
+		must_migrate(test, &objs[1], false);
+	must_store(test, &more, size);
+	KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
+	zbud_free(t->pool, &objs[0].handle);
+	zbud_free(t->pool, &more.handle);
+	must_store(test, &more, size);
+	KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[1]));
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 3);
+
+	/* It leaves the pool with the last object. */
+	zbud_free(t->pool, &objs[1].handle);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
+	free_objects(test, &more, 1);
+	free_objects(test, &other, 1);
+	poison(test, NULL);
+}
+
+static void a_split_object_with_a_part_in_a_bad_frame_is_lost(struct kunit *test)
+{
+	struct zbud_test_object fillers[2] = {}, obj = {};
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	struct zbud_shard *shard;
+	struct zbud_object parts;
+	unsigned int i;
+
+	use_one_shard(test);
+	shard = t->pool->shards;
+	for (i = 0; i < 2; i++) {
+		make_holes(test, fillers, 60, 50);
+		must_store(test, &obj, split_size(60, 50));
+		KUNIT_ASSERT_TRUE(test, find_object(shard, &obj.handle, obj.handle,
+						    &parts, true));
+		KUNIT_ASSERT_EQ(test, parts.nr_parts, 2);
+
+		poison(test, parts.parts[i].page);
+		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
+		/* Moving the second part would write to the first one. */
+		if (!i)
+			KUNIT_EXPECT_FALSE(test, owner_agrees(&parts.parts[1]));
+		must_be_same(test, &fillers[1 - i]);
+		zbud_free(t->pool, &obj.handle);
+		KUNIT_EXPECT_EQ(test, shard->nr_lost, !i);
+		zbud_free(t->pool, &fillers[0].handle);
+		zbud_free(t->pool, &fillers[1].handle);
+		poison(test, NULL);
+		/* Only the first part said where the second one is. */
+		KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), !i);
+		if (!i) {
+			scoped_guard(spinlock, &shard->lock)
+				drop_run(shard, &parts.parts[1]);
+			free_pool_page(parts.parts[1].page);
+			shard->nr_lost = 0;
+		}
+	}
+}
+
+/* Whatever is wrong with a page, compaction goes on with the others. */
+static void compaction_passes_over(struct kunit *test, bool bad)
+{
+	struct zbud_test_object objs[16] = {};
+	struct zbud_test *t = test->priv;
+	unsigned int i, nr = ARRAY_SIZE(objs);
+	struct zbud_run run = {};
+	struct zbud_shard *shard;
+
+	use_one_shard(test);
+	shard = t->pool->shards;
+	for (i = 0; i < nr; i++)
+		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
+	for (i = 1; i < nr; i += 2)
+		zbud_free(t->pool, &objs[i].handle);
+	/* The one that it would empty first */
+	run.page = sparsest_page(shard);
+	for (i = 0; handle_page(objs[i].handle) != run.page; i += 2)
+		;
+	if (bad)
+		poison(test, run.page);
+	write_header(&run, 0, (unsigned long)(unsigned long *)-PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, compact_shard(shard, UINT_MAX, ULONG_MAX), 3);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 5);
+	KUNIT_EXPECT_PTR_EQ(test, handle_page(objs[i].handle), run.page);
+	KUNIT_EXPECT_TRUE(test, page_isolated(run.page));
+
+	if (bad)
+		poison(test, NULL);
+	write_header(&run, 0, (unsigned long)&objs[i].handle);
+	free_objects(test, objs, nr);
+}
+
+static void compaction_passes_over_a_bad_frame(struct kunit *test)
+{
+	compaction_passes_over(test, true);
+}
+
+static void compaction_passes_over_a_corrupt_page(struct kunit *test)
+{
+	compaction_passes_over(test, false);
 }
 
 /* === A model ============================================================= */
@@ -1464,7 +1810,8 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 	case 3:	/* compact */
 		shard = &t->pool->shards[model_random(m, t->pool->nr_shards)];
 		scoped_guard(spinlock, &shard->lock)
-			cells = sparsest_cells(shard);
+			cells = sparsest_cells(shard, ZBUD_CHUNKS / ZBUD_COMPACT_START,
+					       class_has_room);
 		done = compact_shard(shard, UINT_MAX, 1);
 		m->emptied += cells && done;
 		pages -= done;
@@ -1508,8 +1855,6 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 	t->model = m;
 	kunit_activate_static_stub(test, get_page_from_buddy, model_page);
 
-	/* The pool's own worker would make the steps depend on time. */
-	disable_delayed_work_sync(&t->pool->compaction);
 	for (step = 0; step < MODEL_STEPS && !wrong; step++) {
 		wrong = model_step(t, m);
 		if (!wrong && step % 64 == 0)
@@ -1519,7 +1864,6 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 		if (time_after(jiffies, end))
 			break;
 	}
-	enable_delayed_work(&t->pool->compaction);
 	kunit_info(test, "%u steps\n", step);
 	KUNIT_EXPECT_NULL_MSG(test, wrong, "seed %u, step %u: %s", seed, step, wrong);
 	kunit_info(test, "%u pages of cells migrated, %u emptied\n", m->migrated,
@@ -1725,15 +2069,18 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(a_pinned_page_is_not_rearranged),
 	KUNIT_CASE(pins_are_counted),
 	KUNIT_CASE_PARAM(an_object_with_a_strange_header_is_refused, kind_gen_params),
+	KUNIT_CASE_PARAM(a_damaged_handle_is_refused, kind_gen_params),
 	KUNIT_CASE(tiny_objects_take_what_they_take_in_zsmalloc),
 	KUNIT_CASE(tiny_objects_fill_what_others_leave),
 	KUNIT_CASE(a_cell_that_was_freed_is_not_found),
 	KUNIT_CASE(pages_of_cells_are_compacted),
+	KUNIT_CASE(a_damaged_cell_is_not_used),
 	KUNIT_CASE(an_object_is_split_over_holes_of_any_size),
 	KUNIT_CASE(a_split_object_can_be_shortened),
 	KUNIT_CASE(both_parts_may_be_in_a_page_that_is_rearranged),
 	KUNIT_CASE(a_lost_second_part_is_an_error),
 	KUNIT_CASE(out_of_memory_leaves_nothing_behind),
+	KUNIT_CASE(a_second_part_without_room_takes_the_first_back),
 	KUNIT_CASE(out_of_memory_any_shard_will_do),
 	KUNIT_CASE(a_migrated_page_takes_its_objects_along),
 	KUNIT_CASE(both_parts_of_an_object_can_be_migrated),
@@ -1741,11 +2088,17 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE_PARAM(an_isolated_page_can_be_emptied, kind_gen_params),
 	KUNIT_CASE_PARAM(a_corrupt_page_is_not_migrated, kind_gen_params),
 	KUNIT_CASE(what_is_freed_comes_back_by_itself),
+	KUNIT_CASE(an_idle_shard_keeps_about_a_page),
+	KUNIT_CASE(all_shards_together_keep_little_of_memory),
 	KUNIT_CASE(memory_pressure_compacts_further),
 	KUNIT_CASE(compaction_ends_where_there_is_nothing_to_gain),
 	KUNIT_CASE(a_shard_that_has_shrunk_is_compacted),
 	KUNIT_CASE(a_page_can_be_used_while_it_is_emptied),
 	KUNIT_CASE(the_shrinker_goes_round),
+	KUNIT_CASE_PARAM(only_objects_in_a_bad_frame_are_lost, kind_gen_params),
+	KUNIT_CASE(a_split_object_with_a_part_in_a_bad_frame_is_lost),
+	KUNIT_CASE(compaction_passes_over_a_bad_frame),
+	KUNIT_CASE(compaction_passes_over_a_corrupt_page),
 	KUNIT_CASE_SLOW(a_million_steps_agree_with_a_model),
 	KUNIT_CASE_SLOW(contents_survive_churn_by_several_threads),
 	{}

@@ -126,8 +126,7 @@ FIXTURE_SETUP(alloc_failure)
 
 		if (!other_swap_disk(disk, sizeof(disk), 4 * NR_PAGES * page_size))
 			SKIP(other_swap_on(); return, "no swap disk to borrow");
-		if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
-		    !memcg_enter(self->memcg))
+		if (!memcg_enter_own(self->memcg, sizeof(self->memcg)))
 			SKIP(other_swap_on(); return,
 			     "there is no cgroup2 with a memory controller");
 		ASSERT_EQ(0, attr_write("backing_dev", disk));
@@ -162,12 +161,8 @@ FIXTURE_TEARDOWN(alloc_failure)
 		EXPECT_EQ(0, attr_write("reset", "1"));
 		other_swap_on();
 	}
-	if (variant->backed) {
-		*strrchr(self->memcg, '/') = '\0';
-		EXPECT_TRUE(memcg_enter(self->memcg));
-		strcat(self->memcg, "/ramzswap-test");
-		memcg_remove(self->memcg);
-	}
+	if (variant->backed)
+		EXPECT_TRUE(memcg_leave(self->memcg));
 }
 
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_out, TEST_SECONDS)

@@ -615,23 +615,19 @@ TEST_F_TIMEOUT(cold, cgroups_are_charged_for_what_it_has_become, TEST_SECONDS)
 TEST_F_TIMEOUT(cold, cgroups_hold_more_below_their_limit, TEST_SECONDS)
 {
 	unsigned long fit[2] = {};
-	char dir[256], path[300];
+	char dir[256];
 	int i;
 
 	if (!memcg_create("ramzswap_cold", dir, sizeof(dir)))
 		SKIP(return, "no cgroup with a memory controller");
-	snprintf(path, sizeof(path), "%s/memory.zswap.max", dir);
-	ASSERT_TRUE(file_write_number(path, MIB));
+	ASSERT_TRUE(memcg_set_number(dir, "memory.zswap.max", MIB));
 	ASSERT_TRUE(memcg_enter(dir));
 	for (i = 0; i < 2; i++)
 		fit[i] = pages_that_fit(_metadata, i ? "zstd" : "\n", NR_PAGES, 1);
 	TH_LOG("%lu pages fit, with those compressed again %lu", fit[0], fit[1]);
 	EXPECT_LT(fit[0] * 5 / 4, fit[1]);
 	EXPECT_GT(NR_PAGES, fit[1]);
-	*strrchr(dir, '/') = '\0';
-	ASSERT_TRUE(memcg_enter(dir));
-	strcat(dir, "/ramzswap_cold");
-	memcg_remove(dir);
+	EXPECT_TRUE(memcg_leave(dir));
 }
 
 int main(int argc, char **argv)

@@ -37,20 +37,6 @@ FIXTURE(failing) {
 	bool ready;
 };
 
-static void memcg_reclaim(const char *memcg)
-{
-	char path[300];
-	int i;
-
-	/* Reclaim does not see pages that another CPU is about to add to the LRU. */
-	file_write("/proc/sys/vm/drop_caches", "1");
-	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
-	for (i = 0; i < 20; i++) {
-		file_write_number(path, NR_PAGES * page_size);
-		usleep(10000);
-	}
-}
-
 FIXTURE_SETUP(failing)
 {
 	if (skip_reason)
@@ -58,14 +44,12 @@ FIXTURE_SETUP(failing)
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	ASSERT_EQ(0, attr_write("disksize", "256M"));
 	test_stay_resident();
-	if (!other_swap_off() ||
-	    !other_swap_disk(self->path, sizeof(self->path), 2 * NR_PAGES * page_size))
+	if (!borrow_disk(self->path, sizeof(self->path), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	self->disk = self->path + strlen("/dev/");
 	if (!inject(self->disk, "removeall"))
 		SKIP(other_swap_on(); return, "this kernel cannot inject I/O errors");
-	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
-	    !memcg_enter(self->memcg))
+	if (!memcg_enter_own(self->memcg, sizeof(self->memcg)))
 		SKIP(other_swap_on(); return, "there is no cgroup2 with a memory controller");
 	EXPECT_TRUE(backing_is("none"));
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
@@ -89,16 +73,7 @@ FIXTURE_TEARDOWN(failing)
 	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	other_swap_on();
-	*strrchr(self->memcg, '/') = '\0';
-	EXPECT_TRUE(memcg_enter(self->memcg));
-	strcat(self->memcg, "/ramzswap-test");
-	memcg_remove(self->memcg);
-}
-
-/* zswap takes nothing any more. */
-static bool zswap_closed(void)
-{
-	return file_write(ZSWAP_PARAM "max_pool_percent", "0");
+	EXPECT_TRUE(memcg_leave(self->memcg));
 }
 
 /* === Stopped, and going on =============================================== */
@@ -129,7 +104,7 @@ static void fails_for_a_while(struct __test_metadata *_metadata, struct region *
 	usleep(200000);
 	EXPECT_LT(0, meminfo_kb("SwapFree:"));
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
-	memcg_reclaim(memcg);
+	memcg_reclaim(memcg, NR_PAGES * page_size);
 	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
@@ -182,7 +157,7 @@ TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 /* It has a disk that takes nothing, and no memory: it is killed, or gets by. */
 TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TEST_SECONDS)
 {
-	char dir[256], path[300], printk[64];
+	char dir[256], printk[64];
 	long long cached;
 	int status;
 	pid_t pid;
@@ -194,8 +169,7 @@ TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TES
 	ASSERT_TRUE(inject(self->disk, "add,op=WRITE,status=IOERR"));
 	cached = meminfo_kb("SwapCached:");
 	ASSERT_TRUE(memcg_create("ramzswap-hog", dir, sizeof(dir)));
-	snprintf(path, sizeof(path), "%s/memory.max", dir);
-	ASSERT_TRUE(file_write(path, "50331648"));
+	ASSERT_TRUE(memcg_set(dir, "memory.max", "50331648"));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {
@@ -231,7 +205,7 @@ static void one_bad_sector(struct __test_metadata *_metadata, struct region *own
 	thp_only_size(64);
 	madvise(own->mem, NR_PAGES * page_size, MADV_DONTNEED);
 	region_mark_zero(own, 0, NR_PAGES);
-	ASSERT_TRUE(zswap_closed());
+	ASSERT_TRUE(zswap_close());
 	large = file_number(THP_64K "stats/swpout");
 	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_TEXT, 83));
 	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
@@ -240,7 +214,7 @@ static void one_bad_sector(struct __test_metadata *_metadata, struct region *own
 		 status, (NR_PAGES / 2 * page_size + 512) / 512);
 	ASSERT_TRUE(inject(disk, rule));
 	ASSERT_EQ(NR_PAGES, region_page_out(&r));
-	memcg_reclaim(memcg);
+	memcg_reclaim(memcg, NR_PAGES * page_size);
 	EXPECT_LT(NR_PAGES / 16 / 2, file_number(THP_64K "stats/swpout") - large);
 	EXPECT_EQ(bad + 1, stat_of("backing_blocks_bad"));
 	EXPECT_EQ(failed, stat_of("failed_writes"));
@@ -287,7 +261,7 @@ TEST_F_TIMEOUT(failing, is_read_from_while_it_is_stopped, TEST_SECONDS)
 
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
-	memcg_reclaim(self->memcg);
+	memcg_reclaim(self->memcg, NR_PAGES * page_size);
 	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	ASSERT_TRUE(stop_backing(self->disk));
 	reads = stat_of("bdev_num_reads");
@@ -368,7 +342,7 @@ TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 
 	snprintf(path, sizeof(path), "%s/memory.zswap.current", self->memcg);
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
-	memcg_reclaim(self->memcg);
+	memcg_reclaim(self->memcg, NR_PAGES * page_size);
 	cached = meminfo_kb("SwapCached:");
 	failed = stat_of("failed_writes");
 	ASSERT_TRUE(inject(self->disk, "add,op=WRITE,status=IOERR"));
@@ -386,7 +360,7 @@ TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
 	usleep(200000);
-	memcg_reclaim(self->memcg);
+	memcg_reclaim(self->memcg, NR_PAGES * page_size);
 	EXPECT_GE(4 * page_size / 1024, meminfo_kb("SwapCached:") - cached);
 	EXPECT_LE(NR_PAGES - 4, stat_of("pages_stored"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -436,7 +410,7 @@ static void every_tenth_write_fails(struct __test_metadata *_metadata, struct re
 	ASSERT_TRUE(inject(disk, "removeall"));
 	region_write_all(r);
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
-	memcg_reclaim(memcg);
+	memcg_reclaim(memcg, NR_PAGES * page_size);
 	EXPECT_LE(NR_PAGES, stat_of("pages_spilled"));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	EXPECT_EQ(0, stat_of("failed_reads"));
@@ -472,7 +446,7 @@ TEST(swapon_that_fails_leaves_no_trace)
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
 	ASSERT_EQ(0, attr_write("reset", "1"));
-	if (!other_swap_off() || !other_swap_disk(path, sizeof(path), MIB))
+	if (!borrow_disk(path, sizeof(path), MIB))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	snprintf(name, sizeof(name), "%s\n", path);
 	ASSERT_EQ(0, attr_write("backing_dev", path));
@@ -509,8 +483,6 @@ TEST(swapon_that_fails_leaves_no_trace)
 
 int main(int argc, char **argv)
 {
-	skip_reason = test_begin();
-	if (!skip_reason && access(DEVICE_SYSFS "backing_dev", F_OK))
-		skip_reason = "this kernel has no ramzswap device with a backing device";
+	skip_reason = backing_test_begin();
 	return test_harness_run(argc, argv);
 }

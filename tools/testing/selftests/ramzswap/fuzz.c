@@ -12,7 +12,6 @@
 #include <linux/blkpg.h>
 #include <linux/loop.h>
 #include <sched.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -400,30 +399,13 @@ static void fuzz_raw(void)
 
 /* === The contents of the backing device ================================== */
 
-static sigjmp_buf on_sigbus;
-static volatile bool may_sigbus;
-
-static void sigbus(int sig)
-{
-	if (may_sigbus)
-		siglongjmp(on_sigbus, 1);
-	_exit(1);
-}
-
 static void read_or_lose(struct region *r, unsigned long i)
 {
-	volatile bool readable = false;
-	volatile unsigned char *page = region_page(r, i);
+	unsigned char copy[page_size];
 
-	may_sigbus = true;
-	if (!sigsetjmp(on_sigbus, 1)) {
-		page[0];
-		readable = true;
-	}
-	may_sigbus = false;
-	if (!readable) {
+	if (!page_copy(copy, region_page(r, i))) {
 		lost++;
-		madvise((void *)page, page_size, MADV_DONTNEED);
+		madvise(region_page(r, i), page_size, MADV_DONTNEED);
 		region_mark_zero(r, i, 1);
 	} else if (region_wrong_bytes(r, i, 1)) {
 		report("a page of the backing device is wrong", &i, sizeof(i));
@@ -472,7 +454,6 @@ static void damage(int fd, unsigned long nr_blocks, const unsigned char *old)
 static bool fuzz_blocks(const char *disk, unsigned long end)
 {
 	unsigned long nr_blocks, i, round, pages = 16 * MIB / page_size;
-	struct sigaction sa = { .sa_handler = sigbus };
 	int fd = open(disk, O_RDWR | O_DIRECT);
 	unsigned char *old;
 	char path[300];
@@ -485,7 +466,6 @@ static bool fuzz_blocks(const char *disk, unsigned long end)
 	if (fd < 0 || old == MAP_FAILED || attr_write("reset", "1") ||
 	    attr_write("disksize", "128M") || attr_write("backing_dev", backing) || !device_on())
 		return report("no backing device", NULL, 0);
-	sigaction(SIGBUS, &sa, NULL);
 	mlock(old, nr_blocks * page_size);
 	if (!region_map(&r, pages, FILL_TEXT, 7) || !memcg_enter(memcg))
 		return false;

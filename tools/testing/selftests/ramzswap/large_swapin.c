@@ -283,7 +283,7 @@ static bool swap_disk_rotates(bool rotates)
 TEST_F_TIMEOUT(parts, one_page_is_read_where_access_is_random, TEST_SECONDS)
 {
 	unsigned long i, on_disk = 0;
-	char memcg[256], path[300];
+	char memcg[256];
 	long long reads, stored;
 	struct region r;
 	__u64 state = 7;
@@ -306,11 +306,7 @@ TEST_F_TIMEOUT(parts, one_page_is_read_where_access_is_random, TEST_SECONDS)
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&r));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
-	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
-	for (i = 0; i < 20; i++) {
-		file_write_number(path, NR_PAGES * page_size);
-		usleep(10000);
-	}
+	memcg_reclaim(memcg, NR_PAGES * page_size);
 	ASSERT_TRUE(file_write("/proc/sys/vm/page-cluster", "3"));
 
 	reads = pages_read();
@@ -453,15 +449,14 @@ static void *page_out_all_the_time(void *data)
 TEST_F_TIMEOUT(parts, come_while_others_are_written_back, TEST_SECONDS)
 {
 	long long written = zswap_value("written_back_pages");
-	char memcg[256], path[300];
+	char memcg[256];
 	pthread_t thread;
 	struct region r;
 	int round;
 
 	if (!memcg_create("ramzswap_large", memcg, sizeof(memcg)))
 		SKIP(return, "no cgroup with a memory controller");
-	snprintf(path, sizeof(path), "%s/memory.zswap.max", memcg);
-	ASSERT_TRUE(file_write_number(path, NR_PAGES * page_size / 4));
+	ASSERT_TRUE(memcg_set_number(memcg, "memory.zswap.max", NR_PAGES * page_size / 4));
 	ASSERT_TRUE(memcg_enter(memcg));
 	ASSERT_TRUE(region_map(&r, NR_PAGES, FILL_RANDOM, 25));
 	ASSERT_EQ(0, madvise(r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));

@@ -205,13 +205,12 @@ TEST_F_TIMEOUT(round_trip, pages_come_back_after_memory_was_compacted, TEST_SECO
 TEST_F_TIMEOUT(round_trip, pages_pushed_out_by_a_memory_limit_come_back, TEST_SECONDS)
 {
 	const unsigned long nr = 16 * MIB / page_size;
-	char dir[256], path[300];
+	char dir[256];
 	pid_t pid;
 
 	if (!memcg_create("ramzswap_round_trip", dir, sizeof(dir)))
 		SKIP(return, "no cgroup with a memory controller");
-	snprintf(path, sizeof(path), "%s/memory.max", dir);
-	EXPECT_TRUE(file_write_number(path, 12 * MIB));
+	EXPECT_TRUE(memcg_set_number(dir, "memory.max", 12 * MIB));
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid) {

@@ -26,15 +26,12 @@
 #include "soak.h"
 
 #define MAX_AT_ONCE	3	/* actions of the controller */
-#define USAGE		"Usage: %s -b disk [-t seconds] [-n workers] [-m MiB] [-s seed] [-p]\n"
+#define USAGE		"Usage: %s -b disk " RUN_USAGE " [-p]\n"
 
-unsigned long nr_workers = 6, worker_mib;
-__u64 first_seed = 1;
+struct run_options opts = { .seconds = 60, .processes = 6, .seed = 1 };
 bool poison;
 char backing[64], *backing_disk, other_disk[64];
 struct shared *shared;
-
-static unsigned long seconds = 60;
 
 static void start_worker(unsigned int id)
 {
@@ -119,7 +116,7 @@ static bool reap(bool restart)
 		if (is_action)
 			continue;
 		/* Children of killed workers come here, too. */
-		for (i = 0; i < nr_workers; i++) {
+		for (i = 0; i < opts.processes; i++) {
 			if (pid != shared->workers[i].pid)
 				continue;
 			shared->kills += killed;
@@ -137,7 +134,7 @@ static bool reap(bool restart)
 		if (running[i].pid && seconds_now() > running[i].since + PATIENCE)
 			return report_stuck(actions[running[i].which].name, running[i].pid);
 	}
-	for (i = 0; i < nr_workers; i++) {
+	for (i = 0; i < opts.processes; i++) {
 		left |= !!shared->workers[i].pid;
 		if (shared->workers[i].progress != shared->workers[i].seen) {
 			shared->workers[i].seen = shared->workers[i].progress;
@@ -172,7 +169,7 @@ static const char *setup(const char *disk)
 	file_write("/sys/kernel/mm/ksm/run", "1");
 	if (!setup_files())
 		return "no shared memory";
-	for (i = 0; i < nr_workers; i++) {
+	for (i = 0; i < opts.processes; i++) {
 		char name[32];
 
 		snprintf(name, sizeof(name), "soak-%u", i);
@@ -226,7 +223,7 @@ static void print_counts(void)
 	unsigned int i;
 
 	ksft_print_msg("%.0f seconds, seed %llu, %lu workers of %lu MiB\n",
-		       seconds_now() - shared->started, first_seed, nr_workers, worker_mib);
+		       seconds_now() - shared->started, opts.seed, opts.processes, opts.mib);
 	ksft_print_msg("%lu page touches verified\n", shared->touches);
 	ksft_print_msg("%lu round trips verified\n", shared->trips);
 	if (file_read("/proc/stat", stat, sizeof(stat)))
@@ -258,7 +255,7 @@ static void finish(void)
 			backing_back();
 			cpu_on();
 			memory_on();
-			for (i = 0; i < nr_workers; i++) {
+			for (i = 0; i < opts.processes; i++) {
 				memcg_write(i, "memory.max", "max");
 				memcg_write(i, "memory.high", "max");
 			}
@@ -266,7 +263,7 @@ static void finish(void)
 		}
 		usleep(100000);
 	}
-	for (i = 0; i < nr_workers; i++)
+	for (i = 0; i < opts.processes; i++)
 		if (shared->workers[i].pid > 0)
 			kill(shared->workers[i].pid, SIGKILL);
 	for (i = 0; i < NR_FILES; i++) {
@@ -287,20 +284,8 @@ int main(int argc, char **argv)
 	__u64 state;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:n:m:s:b:p")) != -1) {
+	while ((c = getopt(argc, argv, RUN_OPTIONS "b:p")) != -1) {
 		switch (c) {
-		case 't':
-			seconds = strtoul(optarg, NULL, 0);
-			break;
-		case 'n':
-			nr_workers = strtoul(optarg, NULL, 0);
-			break;
-		case 'm':
-			worker_mib = strtoul(optarg, NULL, 0);
-			break;
-		case 's':
-			first_seed = strtoull(optarg, NULL, 0);
-			break;
 		case 'b':
 			disk = optarg;
 			break;
@@ -308,7 +293,8 @@ int main(int argc, char **argv)
 			poison = true;
 			break;
 		default:
-			ksft_exit_fail_msg(USAGE, argv[0]);
+			if (!run_option(&opts, c))
+				ksft_exit_fail_msg(USAGE, argv[0]);
 		}
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -316,9 +302,9 @@ int main(int argc, char **argv)
 	reason = test_begin();
 	if (reason)
 		ksft_exit_skip("%s\n", reason);
-	if (!worker_mib)
-		worker_mib = meminfo_kb("MemTotal:") * 5 / 4 / 1024 / nr_workers;
-	if (!nr_workers || nr_workers > MAX_WORKERS || worker_mib < 4)
+	if (!opts.mib)
+		opts.mib = meminfo_kb("MemTotal:") * 5 / 4 / 1024 / opts.processes;
+	if (!opts.processes || opts.processes > MAX_WORKERS || opts.mib < 4)
 		ksft_exit_fail_msg("too many workers, or too few\n");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -331,10 +317,10 @@ int main(int argc, char **argv)
 	ksft_set_plan(2);
 
 	shared->started = seconds_now();
-	state = first_seed;
-	for (i = 0; i < nr_workers; i++)
+	state = opts.seed;
+	for (i = 0; i < opts.processes; i++)
 		start_worker(i);
-	while (!shared->failed && seconds_now() < shared->started + seconds) {
+	while (!shared->failed && seconds_now() < shared->started + opts.seconds) {
 		reap(true);
 		start_action(random_next(&state));
 		usleep(100000);

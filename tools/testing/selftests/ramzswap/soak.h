@@ -25,8 +25,7 @@
 
 /* === Settings ============================================================ */
 
-extern unsigned long nr_workers, worker_mib;
-extern __u64 first_seed;
+extern struct run_options opts;
 extern bool poison;		/* frames, so that pages may be lost */
 extern char backing[64];	/* the backing device, and the name of the disk under it */
 extern char *backing_disk;

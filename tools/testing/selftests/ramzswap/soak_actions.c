@@ -94,10 +94,7 @@ void all_on(void)
 
 bool memcg_write(unsigned int id, const char *file, const char *value)
 {
-	char path[300];
-
-	snprintf(path, sizeof(path), "%s/%s", shared->workers[id].dir, file);
-	return file_write(path, value);
+	return memcg_set(shared->workers[id].dir, file, value);
 }
 
 static bool limit_memcg(__u64 dice)
@@ -106,11 +103,11 @@ static bool limit_memcg(__u64 dice)
 		"memory.max", "memory.high", "memory.zswap.max", "memory.swap.max",
 		"memory.zswap.writeback",
 	};
-	const unsigned int id = dice % nr_workers, what = (dice >> 8) % ARRAY_SIZE(names);
+	const unsigned int id = dice % opts.processes, what = (dice >> 8) % ARRAY_SIZE(names);
 	unsigned long percent = (what < 2 ? 50 : what == 2 ? 0 : 70) + (dice >> 16) % 60;
 	char value[32];
 
-	snprintf(value, sizeof(value), "%lu", worker_mib * MIB / 100 * percent);
+	snprintf(value, sizeof(value), "%lu", opts.mib * MIB / 100 * percent);
 	if (what == 4)
 		strcpy(value, dice >> 32 & 1 ? "1" : "0");
 	else if ((dice >> 32) % 3 == 0)
@@ -120,13 +117,14 @@ static bool limit_memcg(__u64 dice)
 
 static bool reclaim_memcg(__u64 dice)
 {
-	return memcg_write(dice % nr_workers, "memory.reclaim", (dice >> 8) & 1 ? "16M" : "64M");
+	return memcg_write(dice % opts.processes, "memory.reclaim",
+			   (dice >> 8) & 1 ? "16M" : "64M");
 }
 
 /* The worker goes to a new cgroup; the old one is removed with all its pages in it. */
 static bool replace_memcg(__u64 dice)
 {
-	const unsigned int id = dice % nr_workers;
+	const unsigned int id = dice % opts.processes;
 	char name[64], dir[256], old[256], path[300];
 
 	strcpy(old, shared->workers[id].dir);
@@ -147,16 +145,16 @@ static bool replace_memcg(__u64 dice)
 /* Two workers in one cgroup, until the cgroup is replaced. */
 static bool share_memcg(__u64 dice)
 {
-	pid_t pid = shared->workers[(dice >> 8) % nr_workers].pid;
+	pid_t pid = shared->workers[(dice >> 8) % opts.processes].pid;
 	char value[32];
 
 	snprintf(value, sizeof(value), "%d", pid);
-	return pid > 0 && memcg_write(dice % nr_workers, "cgroup.procs", value);
+	return pid > 0 && memcg_write(dice % opts.processes, "cgroup.procs", value);
 }
 
 static bool kill_worker(__u64 dice)
 {
-	pid_t pid = shared->workers[dice % nr_workers].pid;
+	pid_t pid = shared->workers[dice % opts.processes].pid;
 
 	/* Not often: a new one has no old pages. */
 	return (dice >> 32) % 8 == 0 && pid > 0 && !kill(pid, SIGKILL);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,8 +63,6 @@ static void fill(__u64 *page, __u64 tag)
 	page[0] = tag;
 }
 
-static sigjmp_buf on_sigbus;
-static volatile bool may_sigbus;
 static struct history mine;
 static unsigned int my_id;
 
@@ -73,27 +70,6 @@ static void broken(const char *what)
 {
 	ksft_print_msg("pid %d: %s: %s\n", getpid(), what, strerror(errno));
 	_exit(BROKEN);
-}
-
-static void sigbus(int signal)
-{
-	if (may_sigbus)
-		siglongjmp(on_sigbus, 1);
-	_exit(BROKEN);
-}
-
-/* Copy a page, in either direction. Return: whether it could be read. */
-static bool copy_page(void *to, const void *from)
-{
-	bool good = false;
-
-	may_sigbus = true;
-	if (!sigsetjmp(on_sigbus, 0)) {
-		memcpy(to, from, page_size);
-		good = true;
-	}
-	may_sigbus = false;
-	return good;
 }
 
 static void print_history(const struct history *h, const char *whose, unsigned long page)
@@ -144,7 +120,7 @@ static void report_wrong(const struct area *a, unsigned long i, const __u64 *wan
 			       found[0] >> 48, found[0] >> 24 & VERSION_BITS,
 			       found[0] & VERSION_BITS,
 			       !memcmp(found, found + 1, page_size - sizeof(*found)) && !found[0]);
-		if (copy_page(again, at))
+		if (page_copy(again, at))
 			ksft_print_msg("read again, it is %s\n",
 				       !memcmp(again, want, page_size) ? "right" :
 				       !memcmp(again, found, page_size) ? "the same" : "different");
@@ -215,7 +191,7 @@ static void check(struct area *a, unsigned long first, unsigned long nr)
 	}
 	for (i = first; i < first + nr; i++) {
 		fill(want, tag_of(a, i, a->version[i]));
-		if (!copy_page(found, a->mem + i * page_size)) {
+		if (!page_copy(found, a->mem + i * page_size)) {
 			unreadable(a, i, want, pagemap[i - first]);
 			continue;
 		}
@@ -240,7 +216,7 @@ static void rewrite(struct area *a, unsigned long first, unsigned long nr)
 	for (i = first; i < first + nr; i++) {
 		a->version[i] = (a->version[i] + 1) & VERSION_BITS;
 		fill(page, tag_of(a, i, a->version[i]));
-		if (!copy_page(a->mem + i * page_size, page))
+		if (!page_copy(a->mem + i * page_size, page))
 			unreadable(a, i, page, 0);
 	}
 }
@@ -450,9 +426,9 @@ void check_all(struct area *a)
 
 void work(unsigned int id, unsigned int owner)
 {
-	__u64 state = first_seed * 1000 + owner;
+	__u64 state = opts.seed * 1000 + owner;
 	struct area a = {
-		.nr = worker_mib * MIB / page_size, .owner = owner, .fd = -1,
+		.nr = opts.mib * MIB / page_size, .owner = owner, .fd = -1,
 	};
 	unsigned long i;
 
@@ -506,11 +482,9 @@ void work(unsigned int id, unsigned int owner)
 /* Before the first process starts. */
 bool setup_files(void)
 {
-	struct sigaction on_bus = { .sa_handler = sigbus, .sa_flags = SA_NODEFER };
 	char path[64];
 	unsigned int i;
 
-	sigaction(SIGBUS, &on_bus, NULL);
 	mkdir("/tmp/soak", 0700);
 	mount("soak", "/tmp/soak", "tmpfs", 0, "huge=always,size=100%");
 	for (i = 0; i < NR_FILES; i++) {

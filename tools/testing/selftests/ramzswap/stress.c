@@ -23,14 +23,16 @@
 #define MAX_RUN		128	/* pages per operation */
 #define MAX_OFFLINED	256
 #define DROP_CACHES	"/proc/sys/vm/drop_caches"
+#define USAGE		"Usage: %s " RUN_USAGE "\n"
 
 /* Exit status of a worker. */
 #define WORKER_DONE	0
 #define WORKER_WRONG	1
 #define WORKER_BROKEN	2
 
-static unsigned long seconds = 20, nr_workers = 4, worker_mib = 24;
-static __u64 first_seed;
+static struct run_options opts = {
+	.seconds = 20, .processes = 4, .mib = 24, .seed = 1,
+};
 
 /* Shared by all processes. */
 static struct {
@@ -122,18 +124,18 @@ static void fork_and_write(struct region *r, unsigned long first, unsigned long 
 
 static void work(unsigned int id)
 {
-	__u64 state = first_seed + id;
+	__u64 state = opts.seed + id;
 	double deadline;
 	struct region r;
 
-	if (!region_map(&r, worker_mib * MIB / page_size, FILL_MIXED, first_seed + id))
+	if (!region_map(&r, opts.mib * MIB / page_size, FILL_MIXED, opts.seed + id))
 		_exit(WORKER_BROKEN);
 	region_write_all(&r);
 	/*
 	 * The time starts here, because writing may take longer on a slow
 	 * machine.
 	 */
-	deadline = seconds_now() + seconds;
+	deadline = seconds_now() + opts.seconds;
 
 	while (seconds_now() < deadline) {
 		__u64 dice = random_next(&state);
@@ -167,7 +169,7 @@ static void work(unsigned int id)
 			fork_and_write(&r, first, nr, &state, true);
 			break;
 		case 31:
-			/* Expensive and rarely finds a bug: not every time. */
+			/* This is slow and rarely finds a bug, so do it rarely. */
 			if (dice >> 60 == 0)
 				move_region(&r);
 			break;
@@ -207,7 +209,7 @@ static void *change_parameters(void *unused)
 	static const char * const compressors[] = { "lzo", "lz4", "zstd", "lzo-rle" };
 	static const char * const colds[] = { "zstd", "lzo", "zstd", "\n" };
 	static const char * const percents[] = { "1", "5", "20", "90" };
-	__u64 state = first_seed;
+	__u64 state = opts.seed;
 
 	while (!stop) {
 		__u64 dice = random_next(&state);
@@ -250,7 +252,7 @@ static void *move_pool_pages(void *unused)
 	static unsigned long pfns[MAX_OFFLINED];
 	unsigned long offlined[MAX_OFFLINED];
 	unsigned int nr_offlined = 0, i;
-	__u64 state = first_seed + 1;
+	__u64 state = opts.seed + 1;
 	unsigned long nr;
 
 	while (!stop) {
@@ -258,7 +260,7 @@ static void *move_pool_pages(void *unused)
 
 		usleep(500000);
 		file_write(COMPACT_MEMORY, "1");
-		/* It also writes out most of the cache, so not too often. */
+		/* This also writes out most of the cache, so do it rarely. */
 		if (dice >> 60 == 0)
 			file_write(DROP_CACHES, "2");
 		if (nr_offlined == MAX_OFFLINED || access(SOFT_OFFLINE, F_OK) ||
@@ -299,7 +301,7 @@ static bool run_workers(const char *memcg)
 	unsigned int i;
 	int status;
 
-	for (i = 0; i < nr_workers; i++) {
+	for (i = 0; i < opts.processes; i++) {
 		pids[i] = fork();
 		if (pids[i])
 			continue;
@@ -307,7 +309,7 @@ static bool run_workers(const char *memcg)
 			_exit(WORKER_BROKEN);
 		work(i);
 	}
-	for (i = 0; i < nr_workers; i++) {
+	for (i = 0; i < opts.processes; i++) {
 		status = pids[i] > 0 ? child_status(pids[i]) : WORKER_BROKEN;
 		if (status == WORKER_DONE)
 			continue;
@@ -343,7 +345,7 @@ static bool run(const char *memcg)
 	return good && !shared->wrong_bytes && shared->operations != operations;
 }
 
-/* On a ramzswap device, where squeezing can be asked for */
+/* Run on a ramzswap device, and squeeze its pages all the time. */
 static bool run_cold(void)
 {
 	long long squeezed;
@@ -360,41 +362,19 @@ static bool run_cold(void)
 	return good && squeezed > 0;
 }
 
-static void print_usage(const char *name)
-{
-	fprintf(stderr, "Usage: %s [-t seconds] [-n processes] [-m MiB each] [-s seed]\n", name);
-	exit(KSFT_FAIL);
-}
-
 int main(int argc, char **argv)
 {
 	long long stored, swap_free, others;
-	char memcg[256], path[300];
+	char memcg[256];
 	const char *reason;
 	bool limited;
 	int c;
 
-	first_seed = 1;
-	while ((c = getopt(argc, argv, "t:n:m:s:")) != -1) {
-		switch (c) {
-		case 't':
-			seconds = strtoul(optarg, NULL, 0);
-			break;
-		case 'n':
-			nr_workers = strtoul(optarg, NULL, 0);
-			break;
-		case 'm':
-			worker_mib = strtoul(optarg, NULL, 0);
-			break;
-		case 's':
-			first_seed = strtoull(optarg, NULL, 0);
-			break;
-		default:
-			print_usage(argv[0]);
-		}
-	}
-	if (!nr_workers || nr_workers > MAX_WORKERS || worker_mib < 4)
-		print_usage(argv[0]);
+	while ((c = getopt(argc, argv, RUN_OPTIONS)) != -1)
+		if (!run_option(&opts, c))
+			ksft_exit_fail_msg(USAGE, argv[0]);
+	if (!opts.processes || opts.processes > MAX_WORKERS || opts.mib < 4)
+		ksft_exit_fail_msg(USAGE, argv[0]);
 
 	ksft_print_header();
 	reason = test_begin();
@@ -412,8 +392,7 @@ int main(int argc, char **argv)
 	/* Compressed pages in swap count against the limit as well. */
 	limited = memcg_create("ramzswap_stress", memcg, sizeof(memcg));
 	if (limited) {
-		snprintf(path, sizeof(path), "%s/memory.max", memcg);
-		file_write_number(path, nr_workers * worker_mib * MIB * 3 / 4);
+		memcg_set_number(memcg, "memory.max", opts.processes * opts.mib * MIB * 3 / 4);
 		ksft_test_result(run(memcg), "every byte is right in a cgroup that is too small\n");
 		memcg_remove(memcg);
 	} else {
@@ -435,7 +414,7 @@ int main(int argc, char **argv)
 	/*
 	 * Up to one in a hundred may be swapped-out pages of other processes.
 	 */
-	others = nr_workers * worker_mib * MIB / page_size / 100;
+	others = opts.processes * opts.mib * MIB / page_size / 100;
 	ksft_print_msg("%lld pages in the cache, before %lld\n", pages_stored(), stored);
 	ksft_test_result(pages_stored() <= stored + others,
 			 "the cache holds no more pages than before\n");

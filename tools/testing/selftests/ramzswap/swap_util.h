@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Helpers for the ramzswap tests: memory whose every byte is known, ways to
- * swap it out, and the numbers that the kernel reports about it.
+ * Helpers that the ramzswap tests share. Each section is a file: util_region.c and
+ * so on, where the functions are described.
  */
 #ifndef SWAP_UTIL_H
 #define SWAP_UTIL_H
@@ -26,7 +26,7 @@
 /* Seconds per test; a slow machine that emulates a debug kernel needs them. */
 #define TEST_SECONDS		600
 
-/* === Memory whose every byte is known ==================================== */
+/* === Memory whose every byte is known: util_region.c ====================== */
 
 /*
  * Contents of a page. Except for FILL_ZERO, each page starts with a header, or
@@ -80,6 +80,7 @@ void region_mark_zero(struct region *r, unsigned long first, unsigned long nr);
 unsigned long region_wrong_bytes(const struct region *r, unsigned long first,
 				 unsigned long nr);
 unsigned long region_wrong_bytes_all(const struct region *r);
+bool page_readable(const void *page);
 long region_unreadable(const struct region *r, bool *lost);
 
 static inline unsigned char *region_page(const struct region *r, unsigned long index)
@@ -93,7 +94,7 @@ static inline unsigned long slope_pages(void)
 	return page_size <= 4096 ? page_size : 1024;
 }
 
-/* === Swapping it out ===================================================== */
+/* === Swapping memory out: util_pageout.c ================================== */
 
 unsigned long pages_swapped(const void *mem, unsigned long nr);
 unsigned long page_out(void *mem, unsigned long nr);
@@ -104,33 +105,35 @@ static inline unsigned long region_page_out(struct region *r)
 	return page_out(r->mem, r->nr_pages);
 }
 
-/* === Numbers and settings ================================================ */
+/* === Page faults that fail: util_fault.c ================================== */
 
+bool page_copy(void *to, const void *from);
+
+/* === Files of the kernel, and the numbers in them: util_file.c ============ */
+
+bool file_read(const char *path, char *buf, size_t size);
+bool file_write(const char *path, const char *value);
+bool file_write_number(const char *path, long long value);
+long long file_number(const char *path);
+long long file_field(const char *path, const char *name);
 long long stat_value(const char *name);
 long long device_stat(const char *device, const char *name);
 long long zswap_value(const char *name);
 long long pages_stored(void);
 long long pool_pages(void);
 long long meminfo_kb(const char *name);
-long long file_number(const char *path);
-bool file_read(const char *path, char *buf, size_t size);
-long long file_field(const char *path, const char *name);
-bool file_write(const char *path, const char *value);
-bool file_write_number(const char *path, long long value);
 
+/* === Settings for the tests, and their previous values: util_setup.c ====== */
+
+const char *test_begin(void);
+void test_stay_resident(void);
+bool zswap_defaults(void);
+bool zswap_close(void);
 bool swaps_out_folios_of(unsigned long kib);
-
-double seconds_now(void);
-long major_faults(void);
-
 bool thp_size_set(unsigned long kib, const char *name, const char *value);
 void thp_only_size(unsigned long kib);
 
-bool zswap_defaults(void);
-const char *test_begin(void);
-void test_stay_resident(void);
-
-/* === Page frames ========================================================= */
+/* === Page frames: util_frame.c ============================================ */
 
 /* Not in the uapi header, see include/linux/kernel-page-flags.h. */
 #define KPF_ZBUD		43
@@ -143,7 +146,7 @@ unsigned long find_pages(__u64 mask, __u64 want, unsigned long *pfns,
 			 unsigned long max);
 unsigned long find_pool_pages(unsigned long *pfns, unsigned long max);
 
-/* === Swap devices and cgroups ============================================ */
+/* === Swap areas: util_swap.c ============================================== */
 
 struct swap_area {
 	char path[64];
@@ -156,22 +159,32 @@ int swap_areas(struct swap_area *areas, int max);
 long long swap_used(const char *path);
 bool swap_enable(const char *path, int prio);
 bool swap_format(const char *path);
+bool swap_is_full(void);
+bool swap_has_room(void);
+
+bool other_swap_off(void);
+bool other_swap_disk(char *path, size_t size, long long bytes);
+bool borrow_disk(char *path, size_t size, long long bytes);
+void other_swap_on(void);
+
 int zram_create(unsigned long bytes);
 void zram_remove(int id);
 bool zram_swapon(int id);
 long long zram_value(int id, const char *file, int field);
 
-bool inject(const char *disk, const char *rule);
-bool other_swap_off(void);
-bool other_swap_disk(char *path, size_t size, long long bytes);
-void other_swap_on(void);
+/* === Memory cgroups: util_memcg.c ========================================= */
 
 bool memcg_create(const char *name, char *dir, size_t size);
 bool memcg_enter(const char *dir);
 void memcg_remove(const char *dir);
+bool memcg_enter_own(char *dir, size_t size);
+bool memcg_leave(const char *dir);
+bool memcg_set(const char *dir, const char *file, const char *value);
+bool memcg_set_number(const char *dir, const char *file, long long value);
 long long memcg_stat(const char *dir, const char *name);
+bool memcg_reclaim(const char *dir, long long bytes);
 
-/* === The ramzswap device ================================================= */
+/* === The ramzswap device: util_device.c =================================== */
 
 #define DEVICE			"ramzswap0"
 #define DEVICE_PATH		"/dev/" DEVICE
@@ -179,13 +192,18 @@ long long memcg_stat(const char *dir, const char *name);
 /* Above all other swap areas. */
 #define DEVICE_PRIO		1000
 
+const char *device_test_begin(void);
+const char *backing_test_begin(void);
 long long stat_of(const char *name);
+long long attr_number(const char *attr);
 int attr_write(const char *attr, const char *value);
 bool backing_is(const char *state);
 bool backing_gets(const char *state, int seconds);
 bool device_on(void);
 
-/* === A disk that can be stopped, with device mapper ====================== */
+/* === Disks that fail or stop: util_disk.c ================================= */
+
+bool inject(const char *disk, const char *rule);
 
 /* What dm_replace() takes for the disk that dm_create() was called with */
 extern char dm_disk[80];
@@ -196,8 +214,17 @@ bool dm_go_on(void);
 bool dm_replace(const char *target, const char *parameters);
 bool dm_remove(void);
 
-/* === Processes =========================================================== */
+/* === The kernel log: util_log.c =========================================== */
 
+int log_open(void);
+unsigned int log_look(int fd, const char * const *texts, int nr);
+bool log_says(int fd, const char *text);
+
+/* === Processes and time: util_process.c =================================== */
+
+double seconds_now(void);
+bool soon(bool (*happened)(void));
+long major_faults(void);
 int child_status(pid_t pid);
 
 /* A process waits at a gate until another process opens it. */
@@ -208,5 +235,25 @@ struct gate {
 bool gate_init(struct gate *g);
 void gate_open(struct gate *g);
 void gate_wait(struct gate *g);
+
+/* === Options of long runs: util_options.c ================================= */
+
+/**
+ * struct run_options - how long a program runs, and how much it does
+ * @seconds: for so long
+ * @processes: so many of them work
+ * @mib: memory of each of them
+ * @seed: what they do follows from it
+ */
+struct run_options {
+	unsigned long seconds, processes, mib;
+	__u64 seed;
+};
+
+/* For getopt() */
+#define RUN_OPTIONS		"t:n:m:s:"
+#define RUN_USAGE		"[-t seconds] [-n processes] [-m MiB] [-s seed]"
+
+bool run_option(struct run_options *opts, int option);
 
 #endif /* SWAP_UTIL_H */

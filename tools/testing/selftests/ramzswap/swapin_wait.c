@@ -52,19 +52,6 @@ FIXTURE_VARIANT(stopped) {
 FIXTURE_VARIANT_ADD(stopped, single_pages) { .kib = 0 };
 FIXTURE_VARIANT_ADD(stopped, large_folios) { .kib = 64 };
 
-/* Reclaim the cgroup's memory, including the swap cache. */
-static void drop_all(const char *memcg)
-{
-	char path[300];
-	int i;
-
-	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
-	for (i = 0; i < 20; i++) {
-		file_write_number(path, NR_PAGES * page_size);
-		usleep(10000);
-	}
-}
-
 FIXTURE_SETUP(stopped)
 {
 	long long large;
@@ -80,10 +67,9 @@ FIXTURE_SETUP(stopped)
 	ASSERT_EQ(0, attr_write("disksize", "256M"));
 	thp_only_size(variant->kib);
 	test_stay_resident();
-	if (!other_swap_off() || !other_swap_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
+	if (!borrow_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
-	if (!memcg_create("ramzswap-test", self->memcg, sizeof(self->memcg)) ||
-	    !memcg_enter(self->memcg))
+	if (!memcg_enter_own(self->memcg, sizeof(self->memcg)))
 		SKIP(other_swap_on(); return, "there is no cgroup2 with a memory controller");
 	ASSERT_TRUE(dm_create(disk, self->path, 0));
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
@@ -99,7 +85,7 @@ FIXTURE_SETUP(stopped)
 	/* Keep everything out of the cache. */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
-	drop_all(self->memcg);
+	memcg_reclaim(self->memcg, NR_PAGES * page_size);
 	if (variant->kib)
 		ASSERT_LT(NR_PAGES / 16 / 2, file_number(THP_64K "stats/swpout") - large);
 }
@@ -116,10 +102,7 @@ FIXTURE_TEARDOWN(stopped)
 	EXPECT_EQ(0, attr_write("reset", "1"));
 	EXPECT_TRUE(dm_remove());
 	other_swap_on();
-	*strrchr(self->memcg, '/') = '\0';
-	EXPECT_TRUE(memcg_enter(self->memcg));
-	strcat(self->memcg, "/ramzswap-test");
-	memcg_remove(self->memcg);
+	EXPECT_TRUE(memcg_leave(self->memcg));
 }
 
 static void *touch(void *page)
@@ -272,19 +255,16 @@ static void use_memory(int id)
 		madvise(page, page_size, MADV_DONTNEED);
 		region_mark_zero(&r, i, 1);
 	}
-	drop_all(load->dir);
+	memcg_reclaim(load->dir, NR_PAGES * page_size);
 	_exit(!!region_wrong_bytes_all(&r));
 }
 
 /* Swap it out all the time. */
 static void reclaim_memory(void)
 {
-	char path[300];
-
 	test_stay_resident();
-	snprintf(path, sizeof(path), "%s/memory.reclaim", load->dir);
 	while (!load_stopped()) {
-		file_write_number(path, NR_PAGES / 4 * page_size);
+		memcg_set_number(load->dir, "memory.reclaim", NR_PAGES / 4 * page_size);
 		usleep(1000);
 	}
 	_exit(0);
@@ -421,7 +401,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	EXPECT_TRUE(load_goes_on());
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
 	/* The pages that could not be read are still in the swap cache. */
-	drop_all(self->memcg);
+	memcg_reclaim(self->memcg, NR_PAGES * page_size);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	failed = stat_of("failed_writes");
 	status = load_end(pids);
@@ -480,15 +460,13 @@ static bool make_active(struct region *r)
 /* Have some pages reclaimed that are in use.  Return: whether any are gone. */
 static bool reclaim_active(struct region *r, const char *memcg)
 {
-	char path[300];
 	int i;
 
 	if (region_wrong_bytes_all(r) || !make_active(r))
 		return false;
-	snprintf(path, sizeof(path), "%s/memory.reclaim", memcg);
 	/* Reclaim learns the number of active pages only every two seconds. */
 	for (i = 0; i < 50 && pages_gone(r->mem, NR_PAGES) < NR_PAGES / 16; i++) {
-		file_write_number(path, NR_PAGES * page_size / 8);
+		memcg_set_number(memcg, "memory.reclaim", NR_PAGES * page_size / 8);
 		usleep(100000);
 	}
 	/*
@@ -575,7 +553,7 @@ FIXTURE_SETUP(failing)
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	thp_only_size(0);
 	test_stay_resident();
-	if (!other_swap_off() || !other_swap_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
+	if (!borrow_disk(disk, sizeof(disk), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	ASSERT_TRUE(dm_create(disk, self->path, 0));
 	ASSERT_EQ(0, attr_write("backing_dev", self->path));
@@ -677,8 +655,6 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 
 int main(int argc, char **argv)
 {
-	skip_reason = test_begin();
-	if (!skip_reason && access(DEVICE_SYSFS "backing_dev", F_OK))
-		skip_reason = "this kernel has no ramzswap device with a backing device";
+	skip_reason = backing_test_begin();
 	return test_harness_run(argc, argv);
 }

@@ -160,9 +160,7 @@ FIXTURE_SETUP(stats)
 	ASSERT_EQ(0, attr_write("disksize", "256M"));
 	test_stay_resident();
 	if (variant->backed) {
-		if (!other_swap_off() ||
-		    !other_swap_disk(self->path, sizeof(self->path),
-				     4 * NR_PAGES * page_size))
+		if (!borrow_disk(self->path, sizeof(self->path), 4 * NR_PAGES * page_size))
 			SKIP(other_swap_on(); return, "no swap disk to borrow");
 		ASSERT_EQ(0, attr_write("backing_dev", self->path));
 	} else if (!other_swap_off()) {

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a swap device is asked and told about a folio
+ *
+ * Most of struct swap_ops is optional: here is what it means if a device does
+ * not have it.
+ */
+
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/swap.h>
+#include <linux/swap_ops.h>
+#include <linux/swapops.h>
+#include <linux/zswap.h>
+#include "swap.h"
+
+/**
+ * swap_prepare_write() - ask the swap device whether a folio may be written
+ * @folio: the folio, locked and in the swap cache
+ * @why: why zswap did not store it: 0, or a negative errno of zswap_store()
+ *
+ * Context: Reclaim; does not wait for memory.
+ * Return: 0, or a negative errno if the folio must stay in memory.
+ */
+int swap_prepare_write(struct folio *folio, int why)
+{
+	const struct swap_ops *ops = __swap_entry_to_info(folio->swap)->ops;
+
+	return ops->prepare_write ? ops->prepare_write(folio, why) : 0;
+}
+
+/**
+ * swap_invalidate() - tell the swap device to drop its copy of a folio
+ * @folio: the folio, locked and in the swap cache
+ *
+ * Context: Reclaim; does not sleep.
+ */
+void swap_invalidate(struct folio *folio)
+{
+	const struct swap_ops *ops = __swap_entry_to_info(folio->swap)->ops;
+
+	if (ops->invalidate)
+		ops->invalidate(folio);
+}
+
+/**
+ * swap_is_short() - check whether a folio should give up its swap slots
+ * @folio: the folio, locked and in the swap cache
+ *
+ * While a clean folio keeps its slots, it need not be written again.
+ *
+ * Context: Does not sleep.
+ * Return: true if swap is short of room, for this folio's cgroup or device.
+ */
+bool swap_is_short(struct folio *folio)
+{
+	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
+
+	return mem_cgroup_swap_full(folio) ||
+	       (si->ops->is_short && si->ops->is_short(si));
+}
+
+/**
+ * swap_has_copy() - check whether the swap device has a copy of a folio
+ * @folio: the folio, locked and in the swap cache; not under writeback
+ *
+ * Context: Does not sleep.
+ * Return: true if the device has an up-to-date copy; false if it has none or
+ * cannot tell.
+ */
+bool swap_has_copy(struct folio *folio)
+{
+	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
+
+	return si->ops->has_copy &&
+	       si->ops->has_copy(si, swp_offset(folio->swap), folio_nr_pages(folio));
+}
+
+/**
+ * swap_lost_copy() - is a clean folio the only copy of its pages?
+ * @folio: the folio, locked and in the swap cache; not under writeback
+ *
+ * Context: Does not sleep.
+ * Return: true if the device has lost what was written to it, so that the folio
+ * must be written again before it leaves memory.
+ */
+bool swap_lost_copy(struct folio *folio)
+{
+	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
+
+	return si->ops->lost_copy && folio_test_uptodate(folio) &&
+	       si->ops->lost_copy(si, swp_offset(folio->swap), folio_nr_pages(folio));
+}
+
+/**
+ * swap_keep_clean() - compress a clean folio before it leaves memory
+ * @ctx: see swap_writeout()
+ * @folio: the folio; anonymous, locked, in the swap cache, just unmapped
+ *
+ * The device has a copy of the folio, so reclaim may simply drop it.  But
+ * somebody has mapped the folio since it was read, so it is younger than the
+ * pages in zswap. Store it in zswap as the youngest page, and let an older page
+ * go.  The device keeps its copy: when the page is the oldest, zswap drops it
+ * without writing.
+ *
+ * Context: Reclaim; may sleep.
+ */
+void swap_keep_clean(struct swap_io_ctx *ctx, struct folio *folio)
+{
+	/* Somebody else has a reference, so the folio stays in memory. */
+	if (folio_ref_count(folio) != 1 + folio_nr_pages(folio))
+		return;
+	if (swap_has_copy(folio) && !zswap_has(folio->swap) &&
+	    !zswap_store(ctx, folio))
+		count_mthp_stat(folio_order(folio), MTHP_STAT_ZSWPOUT);
+}
+
+/**
+ * swap_may_write() - may a folio be written to its swap device?
+ * @folio: the folio, locked and in the swap cache
+ * @why: see swap_prepare_write()
+ *
+ * memory.zswap.writeback can forbid that a cgroup's folios reach storage.  If
+ * the device has none, only the device decides.
+ *
+ * Context: Reclaim; does not wait for memory.
+ * Return: true if it may; otherwise the folio must stay in memory.
+ */
+bool swap_may_write(struct folio *folio, int why)
+{
+	const struct swap_ops *ops = __swap_entry_to_info(folio->swap)->ops;
+	bool enabled = true;
+
+	if (!(ops->flags & SWAP_OPS_F_IN_MEMORY)) {
+		rcu_read_lock();
+		enabled = mem_cgroup_zswap_writeback_enabled(folio_memcg(folio));
+		rcu_read_unlock();
+	}
+	return enabled && !swap_prepare_write(folio, why);
+}

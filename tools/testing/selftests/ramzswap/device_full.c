@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A device without room leads to an OOM kill, and not to a livelock.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "swap_util.h"
+
+#define NR_PAGES	(16 * MIB / page_size)
+
+static const char *skip_reason;
+
+/* Start a process that takes memory until it is killed. */
+static pid_t hog(enum fill fill)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		unsigned long nr;
+
+		file_write("/proc/self/oom_score_adj", "1000");
+		/* Do not outlive the test. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (nr = 0;; nr++) {
+			void *page = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
+					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			size_t i;
+
+			if (page == MAP_FAILED)
+				_exit(1);
+			for (i = 0; i < MIB; i += page_size)
+				page_fill(page + i, fill, 29, nr * (MIB / page_size) +
+					  i / page_size, 1);
+		}
+	}
+	return pid;
+}
+
+#define PRINTK	"/proc/sys/kernel/printk"
+
+/* Memory left to the hog, so that it finishes soon on a slow machine. */
+#define HOG_MEMORY	(300 * MIB)
+
+/* So many processes take the rest. With 32-bit addresses, one cannot map all of it. */
+#define NR_TAKERS	(sizeof(long) == 8 ? 1 : 4)
+
+static void take_memory_but(long long left, pid_t *takers)
+{
+	long long take = meminfo_kb("MemAvailable:") * 1024 - left;
+	struct gate taken;
+	int i;
+
+	for (i = 0; i < NR_TAKERS; i++) {
+		takers[i] = take > 0 && gate_init(&taken) ? fork() : -1;
+		if (takers[i] < 0)
+			continue;
+		if (!takers[i]) {
+			/* Do not outlive the test. */
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			mmap(NULL, take / NR_TAKERS, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			     MAP_ANONYMOUS | MAP_POPULATE | MAP_LOCKED, -1, 0);
+			gate_open(&taken);
+			for (;;)
+				pause();
+		}
+		gate_wait(&taken);
+		close(taken.fd[0]);
+		close(taken.fd[1]);
+	}
+}
+
+static void give_memory_back(const pid_t *takers)
+{
+	int i;
+
+	for (i = 0; i < NR_TAKERS; i++)
+		if (takers[i] > 0) {
+			kill(takers[i], SIGKILL);
+			child_status(takers[i]);
+		}
+}
+
+FIXTURE(no_room) {
+	struct region r;
+	char printk[64];
+	pid_t takers[4];
+};
+
+FIXTURE_VARIANT(no_room) {
+	enum fill fill;
+	const char *mem_limit;
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_text) {
+	.fill = FILL_TEXT, .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_what_compresses_to_a_half) {
+	.fill = FILL_HALF, .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_data_that_does_not_compress) {
+	.fill = FILL_RANDOM, .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, under_a_limit_of_its_own) {
+	.fill = FILL_TEXT, .mem_limit = "16M",
+};
+
+FIXTURE_SETUP(no_room)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	ASSERT_EQ(0, attr_write("disksize", "400%"));
+	ASSERT_EQ(0, attr_write("mem_limit", variant->mem_limit));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "20"));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "accept_threshold_percent", "90"));
+	ASSERT_TRUE(file_read(PRINTK, self->printk, sizeof(self->printk)));
+	file_write("/proc/self/oom_score_adj", "-1000");
+	test_stay_resident();
+	ASSERT_TRUE(other_swap_off());
+	take_memory_but(HOG_MEMORY, self->takers);
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_MIXED, 30));
+	region_write_all(&self->r);
+	region_page_out(&self->r);
+}
+
+FIXTURE_TEARDOWN(no_room)
+{
+	if (skip_reason)
+		return;
+	file_write(PRINTK, self->printk);
+	give_memory_back(self->takers);
+	region_unmap(&self->r);
+	zswap_defaults();
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	other_swap_on();
+	EXPECT_EQ(0, attr_write("reset", "1"));
+	file_write("/proc/self/oom_score_adj", "0");
+}
+
+/*
+ * The hog needs time to fill memory. Once the device is full, the hog has only
+ * free memory left.
+ */
+#define OOM_SECONDS	20
+
+TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
+{
+	/*
+	 * The expected message, and what the kernel logs when something breaks.
+	 */
+	static const char * const texts[] = {
+		"Out of memory", "BUG:", "WARNING:", "possible ", "suspicious RCU",
+		"blocked for more than", "soft lockup", "rcu: INFO",
+	};
+	double full_since = 0, took;
+	int log = log_open();
+	pid_t pid;
+	int status;
+
+	/* The OOM report contains call traces: keep them off the console. */
+	ASSERT_TRUE(file_write(PRINTK, "1"));
+	pid = hog(variant->fill);
+	ASSERT_LE(0, pid);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (!full_since && swap_is_full())
+			full_since = seconds_now();
+		usleep(20000);
+		if (full_since && seconds_now() - full_since > OOM_SECONDS)
+			break;
+	}
+	took = full_since ? seconds_now() - full_since : 0;
+	if (took > OOM_SECONDS) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	TH_LOG("killed %.1f s after the device was seen to be full", took);
+	EXPECT_GT(OOM_SECONDS, took);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(1, log_look(log, texts, ARRAY_SIZE(texts)));
+	close(log);
+	/* The rest of the machine goes on, and the device has room again. */
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_TRUE(soon(swap_has_room));
+	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+int main(int argc, char **argv)
+{
+	skip_reason = device_test_begin();
+	return test_harness_run(argc, argv);
+}
