@@ -1898,7 +1898,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 {
 	struct pack_buffer *buf = container_of(work, struct pack_buffer, work);
 	struct ramzswap_backing *b = buf->b;
-	bool failed = false, missing = false, cleaning = buf->cleaning;
+	bool failed = false, cleaning = buf->cleaning;
 	unsigned int i, position;
 	long bytes = 0;
 
@@ -1926,15 +1926,13 @@ static void ramzswap_end_buffer(struct work_struct *work)
 		}
 		if (buf->nr[i])
 			let_block_go(b, buf->nr[i], false);
-		else
-			missing = true;
 		bytes += buffer_bytes(buf, i);
 	}
 	/* Count one failure, as the blocks were mostly one request. */
 	if (failed)
 		count_failure(b);
 	if (cleaning)
-		end_cleaning(buf, failed || missing);
+		end_cleaning(buf, failed);
 	else
 		atomic_long_sub(bytes, &b->rz->share.leaving);
 	free_buffer(buf);
@@ -2397,7 +2395,7 @@ static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si
 			 struct pack_buffer *from, struct pack_buffer *to)
 {
 	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0, nr_held = 0;
-	int room = BUFFER_BLOCKS * RAMZSWAP_BLOCK_UNITS;
+	int room = min(BUFFER_BLOCKS, nr_free(b)) * RAMZSWAP_BLOCK_UNITS;
 	bool full = false;
 
 	do {

@@ -115,7 +115,7 @@ static_assert(ZBUD_SHARD_BITS >= 0);
 
 /*
  * An idle shard keeps up to a page of free space that compaction cannot free.
- * There are so few shards that this is less than 1/1024 of memory.
+ * There are so few shards in a pool that this is less than 1/1024 of memory.
  */
 #define ZBUD_PAGES_PER_SHARD	1024
 
@@ -157,7 +157,7 @@ struct zbud_shard {
 	unsigned long gave_up;
 	unsigned long nr_lost;
 	unsigned int free_cells[ZBUD_CELL_CLASSES] __guarded_by(&lock);
-} ____cacheline_aligned_in_smp;
+} ____cacheline_aligned_in_smp __aligned(sizeof(long));
 /* Who looks at page->mapping must not find the bits of an anonymous folio. */
 static_assert(__alignof__(struct zbud_shard) > FOLIO_MAPPING_FLAGS);
 

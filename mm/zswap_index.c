@@ -35,7 +35,6 @@ void zswap_lru_set_old(struct zswap_span *span, bool old)
 		atomic_or(ZSWAP_OLD, &span->marks);
 	} else {
 		WRITE_ONCE(span->seen, zswap_clock());
-		span->created = (u32)jiffies;
 		atomic_andnot(ZSWAP_OLD, &span->marks);
 	}
 	zswap_lru_add(span);
@@ -258,6 +257,7 @@ static struct zswap_span *zswap_span_join(struct zswap_span *span, u8 slots,
 		VM_WARN_ON_ONCE(span->used & slots);
 		span->used |= slots;
 		if (unlikely(atomic_read(&span->marks) & ZSWAP_OLD)) {
+			span->created = (u32)jiffies;
 			zswap_lru_set_old(span, false);
 			zswap_cold_note_store();
 		} else if ((u8)(zswap_clock() - READ_ONCE(span->seen)) > 1) {

@@ -82,7 +82,9 @@ struct zswap_pool {
  * @turn: number of spans left to scan in this turn; guarded likewise
  * @before: the turns are about spans that were created before this, in jiffies;
  *	guarded likewise
- * @nr_old: number of pages of such spans that this round has found
+ * @nr_round: number of spans that this round would scan without @before; guarded
+ *	likewise
+ * @nr_old: number of pages of old spans that this round has found
  *
  * Each device has one, shared by all zswap pools.  So a device that needs room,
  * or has none, does not affect the pages of other devices.
@@ -95,6 +97,7 @@ struct zswap_lru {
 	int nid;
 	unsigned long turn;
 	u32 before;
+	unsigned long nr_round;
 	atomic_long_t nr_old;
 };
 

@@ -225,6 +225,9 @@ static struct zswap_span *zswap_take_cold(struct zswap_span *head, struct zswap_
 	if (cold) {
 		VM_WARN_ON_ONCE(cold->used & BIT(zswap_slot(swp)));
 		cold->used |= BIT(zswap_slot(swp));
+		/* The page may be younger than the span. */
+		if (cold->created != span->created)
+			atomic_or(BIT(zswap_slot(swp)), &cold->marks);
 		return cold;
 	}
 	zswap_span_init(new, swp, BIT(zswap_slot(swp)), pool, span->objcg,

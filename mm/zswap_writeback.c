@@ -36,6 +36,7 @@ static unsigned long zswap_resident_pages(void)
 
 	for (type = 0; type < MAX_SWAPFILES; type++) {
 		swp_entry_t swp = swp_entry(type, 1);
+		struct ramzswap_share *share;
 		struct swap_info_struct *si;
 
 		if (!swap_zswap_share(swp))
@@ -43,10 +44,12 @@ static unsigned long zswap_resident_pages(void)
 		si = get_swap_device(swp);
 		if (!si)
 			continue;
-		if (!zswap_may_write_back(swp))
-			bytes += percpu_counter_read_positive(&swap_zswap_share(swp)->held);
-		else
-			bytes += atomic_long_read(&swap_zswap_share(swp)->leaving);
+		/* It may be another device's by now. */
+		share = swap_zswap_share(swp);
+		if (share && !zswap_may_write_back(swp))
+			bytes += percpu_counter_read_positive(&share->held);
+		else if (share)
+			bytes += atomic_long_read(&share->leaving);
 		put_swap_device(si);
 	}
 	return bytes >> PAGE_SHIFT;
@@ -78,10 +81,9 @@ unsigned long zswap_cache_pages(void)
 #define ZSWAP_MAX_TURNS		64UL
 
 /*
- * If a round finds fewer than one page for so many spans, the next one looks at
- * younger spans, too: by this part of the time since zswap_lru.before.
+ * If a round finds hardly any old spans, the next one looks at younger ones, too:
+ * by this part of the time since zswap_lru.before.
  */
-#define ZSWAP_FEW_OLD		64
 #define ZSWAP_AGE_STEPS		8
 
 static unsigned long zswap_lru_count(struct zswap_lru *lru)
@@ -125,16 +127,19 @@ unsigned long zswap_lru_count_one(struct zswap_lru *lru, int nid,
  */
 void zswap_set_turn(struct zswap_lru *lru)
 {
-	unsigned long nr = zswap_lru_count_one(lru, lru->nid, lru->next_shrink);
+	unsigned long nr = 0;
 	unsigned int parts;
 
 	lockdep_assert_held(&zswap_shrink_lock);
 
+	if (mem_cgroup_zswap_writeback_enabled(lru->next_shrink))
+		nr = zswap_lru_count_one(lru, lru->nid, lru->next_shrink);
 	if (nr) {
 		parts = clamp(zswap_lru_count(lru) / ZSWAP_MIN_ROUND, 1UL, ZSWAP_MAX_TURNS);
 		nr = (nr + get_random_u32_below(parts)) / parts;
 	}
 	lru->turn = nr;
+	lru->nr_round += nr;
 }
 
 /*
@@ -176,9 +181,11 @@ static void zswap_end_round(struct zswap_lru *lru)
 {
 	lockdep_assert_held(&zswap_shrink_lock);
 
-	if (atomic_long_xchg(&lru->nr_old, 0) <= zswap_lru_count(lru) / ZSWAP_FEW_OLD)
+	/* Of full spans, this is an eighth. */
+	if (atomic_long_xchg(&lru->nr_old, 0) <= lru->nr_round)
 		WRITE_ONCE(lru->before, lru->before +
 			   DIV_ROUND_UP((u32)jiffies - lru->before, ZSWAP_AGE_STEPS));
+	lru->nr_round = 0;
 }
 
 /* Those that are left are too young. */
@@ -332,13 +339,19 @@ static void zswap_lru_walk_one(struct zswap_lru *lru, int nid, struct mem_cgroup
 			       unsigned long nr, struct zswap_walk *walk)
 {
 	unsigned long written = walk->written, left = nr;
+	bool more;
 
 	list_lru_walk_one(&lru->old, nid, memcg, &zswap_shrink_cb, walk, &left);
-	if (walk->device_full || walk->encountered_page_in_swapcache)
+	if (walk->device_full || walk->encountered_page_in_swapcache ||
+	    zswap_walk_done(walk))
 		return;
+	more = !left;
 	if (walk->written == written)
 		left = nr;
 	list_lru_walk_one(&lru->list, nid, memcg, &zswap_shrink_cb, walk, &left);
+	/* The next ones of the older part may not be young. */
+	if (more)
+		walk->young = false;
 }
 
 /*
@@ -362,7 +375,8 @@ static int zswap_take_turn(struct zswap_lru *lru, unsigned long nr_spans,
 	walk->before = READ_ONCE(lru->before);
 	if (nr_spans && mem_cgroup_zswap_writeback_enabled(memcg))
 		zswap_lru_walk_one(lru, nid, memcg, nr_spans, walk);
-	atomic_long_add(walk->scanned - scanned, &lru->nr_old);
+	if (walk->by_age)
+		atomic_long_add(walk->scanned - scanned, &lru->nr_old);
 	if (walk->young)
 		zswap_end_turn(lru, memcg, nid);
 	mem_cgroup_put(memcg);
@@ -490,8 +504,8 @@ unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
 				empty = 0;
 			else if (++empty > 2)
 				break;
-			/* Or all that is left is young. */
-			walk.by_age = attempts;
+			/* If a whole round found nothing, all is young. */
+			walk.by_age = attempts || empty < 2;
 			if (attempts && walk.written == written &&
 			    ++failures == MAX_RECLAIM_RETRIES)
 				break;
@@ -645,6 +659,8 @@ bool zswap_make_room_memcg(struct obj_cgroup *objcg, swp_entry_t swp,
 
 /* Number of cgroups and nodes to ask for pages when making room for a folio */
 #define ZSWAP_ROOM_TURNS	512U
+/* Before that, to ask for old pages only */
+#define ZSWAP_AGE_TURNS		64U
 
 /*
  * Write the oldest pages of one device, or of any if @only is NULL, to make room
@@ -655,7 +671,7 @@ static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 {
 	unsigned long chances = walk->scanned + 2 * walk->to_write + SWAP_CLUSTER_MAX;
 	unsigned long failures = walk->failed + walk->to_write + SWAP_CLUSTER_MAX;
-	unsigned int turns = ZSWAP_ROOM_TURNS;
+	unsigned int turns = ZSWAP_AGE_TURNS + ZSWAP_ROOM_TURNS;
 	struct zswap_lru *lru = NULL;
 
 	while (!zswap_walk_done(walk) && walk->failed < failures && turns--) {
@@ -670,8 +686,7 @@ static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 				break;
 		}
 		walk->force = walk->scanned >= chances;
-		/* Do not search for the oldest for too long. */
-		walk->by_age = turns > ZSWAP_ROOM_TURNS / 2;
+		walk->by_age = turns >= ZSWAP_ROOM_TURNS;
 		zswap_take_turn(lru, DIV_ROUND_UP(min(walk->to_write, SWAP_CLUSTER_MAX),
 						  ZSWAP_SPAN_SLOTS), walk);
 	}

@@ -219,7 +219,7 @@ static bool clean_blocks(void)
 {
 	unsigned int i, nr, nr_cleaned = 0, nr_filled = 0, nr_held = 0;
 	unsigned long held[CLEAN_READS * BUFFER_BLOCKS];
-	int room = BUFFER_BLOCKS * RAMZSWAP_BLOCK_UNITS;
+	int room = min((unsigned long)BUFFER_BLOCKS, ramzswap_blocks_nr_free(&m.blocks)) * RAMZSWAP_BLOCK_UNITS;
 	bool full = false;
 
 	do {

@@ -62,14 +62,15 @@ TEST_F_TIMEOUT(small, has_the_rest_stay_in_memory, TEST_SECONDS)
 	EXPECT_EQ(blocks, stat_of("backing_blocks_total"));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	region_page_out(&self->r);
-	EXPECT_EQ(blocks, stat_of("backing_blocks_used"));
+	/* One block may be kept for cleaning. */
+	EXPECT_LE(blocks - 1, stat_of("backing_blocks_used"));
 	EXPECT_EQ(0, meminfo_kb("SwapFree:"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_LT(0, meminfo_kb("SwapFree:"));
 	/* zswap takes the pages for which there is no block. */
 	region_write_all(&self->r);
 	region_page_out(&self->r);
-	EXPECT_EQ(blocks, stat_of("backing_blocks_used"));
+	EXPECT_LE(blocks - 1, stat_of("backing_blocks_used"));
 	zswap_defaults();
 	usleep(300000);
 	EXPECT_EQ(NR_PAGES, region_page_out(&self->r));

@@ -142,6 +142,28 @@ TEST_F_TIMEOUT(cgroups, give_up_the_oldest_whoever_has_them, TEST_SECONDS)
 	EXPECT_EQ(0, status);
 }
 
+/* The same if the older pages have been compressed again. */
+TEST_F_TIMEOUT(cgroups, give_up_the_oldest_that_were_compressed_again, TEST_SECONDS)
+{
+	const unsigned long bytes = 24 * MIB;
+	struct sleeper first, second;
+	int status;
+
+	device_with_disk(_metadata, self->disk, "8M");
+	ASSERT_TRUE(sleeper_start(&first, self->a, bytes, 91));
+	ASSERT_EQ(0, attr_write("squeeze", "64M"));
+	ASSERT_LT(PAGES(bytes) / 2, stat_of("pages_cold"));
+	ASSERT_TRUE(sleeper_start(&second, self->b, bytes, 92));
+	TH_LOG("%lld pages of the first cgroup are left, %lld of the second",
+	       zswapped_pages(self->a), zswapped_pages(self->b));
+	EXPECT_GT(PAGES(bytes) * 3 / 4, zswapped_pages(self->a));
+	EXPECT_LT(PAGES(bytes) * 19 / 20, zswapped_pages(self->b));
+	status = sleeper_end(&first);
+	EXPECT_EQ(0, status);
+	status = sleeper_end(&second);
+	EXPECT_EQ(0, status);
+}
+
 /* If the pages of one cgroup must stay in memory, others make room for it. */
 TEST_F_TIMEOUT(cgroups, give_up_the_oldest_for_one_without_writeback, TEST_SECONDS)
 {
