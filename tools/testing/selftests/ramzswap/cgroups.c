@@ -122,48 +122,51 @@ TEST_F_TIMEOUT(cgroups, give_up_the_oldest_at_the_limit_of_a_device, TEST_SECOND
 	idle_and_busy(_metadata, self->a, self->b, 40 * MIB);
 }
 
-/* Not in proportion to what they have: who came later keeps all of it. */
-TEST_F_TIMEOUT(cgroups, give_up_the_oldest_whoever_has_them, TEST_SECONDS)
+#define SLEEPER_BYTES	(24 * MIB)
+
+/*
+ * @first sleeps in cgroup @a.  Another process comes, in cgroup @b, and keeps what
+ * it has.  Then end both.
+ */
+static void older_one_makes_room(struct __test_metadata *_metadata,
+				 struct sleeper *first, const char *a, const char *b)
 {
-	const unsigned long bytes = 24 * MIB;
-	struct sleeper first, second;
+	struct sleeper second;
 	int status;
 
-	device_with_disk(_metadata, self->disk, "12M");
-	ASSERT_TRUE(sleeper_start(&first, self->a, bytes, 89));
-	ASSERT_TRUE(sleeper_start(&second, self->b, bytes, 90));
+	ASSERT_TRUE(sleeper_start(&second, b, SLEEPER_BYTES, 90));
 	TH_LOG("%lld pages of the first cgroup are left, %lld of the second",
-	       zswapped_pages(self->a), zswapped_pages(self->b));
-	EXPECT_GT(PAGES(bytes) * 3 / 4, zswapped_pages(self->a));
-	EXPECT_LT(PAGES(bytes) * 9 / 10, zswapped_pages(self->b));
-	status = sleeper_end(&first);
+	       zswapped_pages(a), zswapped_pages(b));
+	EXPECT_GT(PAGES(SLEEPER_BYTES) * 3 / 4, zswapped_pages(a));
+	EXPECT_LT(PAGES(SLEEPER_BYTES) * 9 / 10, zswapped_pages(b));
+	status = sleeper_end(first);
 	EXPECT_EQ(0, status);
 	status = sleeper_end(&second);
 	EXPECT_EQ(0, status);
 }
 
+/* Not in proportion to what they have: who came later keeps all of it. */
+TEST_F_TIMEOUT(cgroups, give_up_the_oldest_whoever_has_them, TEST_SECONDS)
+{
+	struct sleeper first;
+
+	device_with_disk(_metadata, self->disk, "12M");
+	ASSERT_TRUE(sleeper_start(&first, self->a, SLEEPER_BYTES, 89));
+	older_one_makes_room(_metadata, &first, self->a, self->b);
+}
+
 /* The same if the older pages have been compressed again. */
 TEST_F_TIMEOUT(cgroups, give_up_the_oldest_that_were_compressed_again, TEST_SECONDS)
 {
-	const unsigned long bytes = 24 * MIB;
-	struct sleeper first, second;
-	int status;
+	struct sleeper first;
 
 	if (!file_write(ZSWAP_PARAM "cold_compressor", "zstd"))
 		SKIP(return, "this kernel does not compress pages again");
 	device_with_disk(_metadata, self->disk, "14M");
-	ASSERT_TRUE(sleeper_start(&first, self->a, bytes, 91));
+	ASSERT_TRUE(sleeper_start(&first, self->a, SLEEPER_BYTES, 91));
 	ASSERT_EQ(0, attr_write("squeeze", "64M"));
-	ASSERT_LT(PAGES(bytes) / 2, stat_of("pages_cold"));
-	ASSERT_TRUE(sleeper_start(&second, self->b, bytes, 92));
-	TH_LOG("%lld pages of the first cgroup are left, %lld of the second",
-	       zswapped_pages(self->a), zswapped_pages(self->b));
-	EXPECT_GT(PAGES(bytes) * 3 / 4, zswapped_pages(self->a));
-	EXPECT_LT(PAGES(bytes) * 9 / 10, zswapped_pages(self->b));
-	status = sleeper_end(&first);
-	EXPECT_EQ(0, status);
-	status = sleeper_end(&second);
-	EXPECT_EQ(0, status);
+	ASSERT_LT(PAGES(SLEEPER_BYTES) / 2, stat_of("pages_cold"));
+	older_one_makes_room(_metadata, &first, self->a, self->b);
 }
 
 /* If the pages of one cgroup must stay in memory, others make room for it. */
