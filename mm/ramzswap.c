@@ -385,6 +385,11 @@ static bool ramzswap_lost_copy(struct swap_info_struct *si, unsigned long offset
 	return ramzswap_backing_lost(swap_to_ramzswap(si)->backing, offset, nr);
 }
 
+static bool ramzswap_is_stopped(struct swap_info_struct *si)
+{
+	return ramzswap_backing_stopped(swap_to_ramzswap(si)->backing);
+}
+
 /*
  * Unreachable: without a backing device, ramzswap_prepare_write() always fails.
  */
@@ -472,6 +477,7 @@ static const struct swap_ops ramzswap_backed_ops = {
 	.is_short	= ramzswap_is_short,
 	.has_copy	= ramzswap_has_copy,
 	.lost_copy	= ramzswap_lost_copy,
+	.is_stopped	= ramzswap_is_stopped,
 	.submit_write	= ramzswap_submit_write,
 	.submit_read	= ramzswap_submit_read,
 	.read_all	= ramzswap_read_all,
@@ -878,33 +884,63 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 static DEVICE_ATTR_RW(mem_limit);
 
 /*
- * Do not hold a reference for so long: it would block swapoff.  zswap_squeeze()
- * checks for each span that it still belongs to this device.
+ * Get the arguments of zswap_squeeze() or zswap_write_back().  These run for long, so
+ * a reference would block swapoff.  They check that the swap area still is the
+ * device's.
+ *
+ * Return: the number of the swap area, or a negative errno.
  */
-static ssize_t squeeze_store(struct device *dev, struct device_attribute *attr,
-			     const char *buf, size_t len)
+static int parse_amount(struct ramzswap *rz, struct device_attribute *attr,
+			const char *buf, u64 *bytes)
 {
-	struct ramzswap *rz = dev_to_ramzswap(dev);
 	struct swap_info_struct *si;
-	int type, err;
-	u64 bytes;
+	int type;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (parse_size(buf, &bytes))
+	if (parse_size(buf, bytes))
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
+	/* It will be rounded up to pages. */
+	*bytes = min_t(u64, *bytes, S64_MAX);
 	si = ramzswap_get_swap(rz);
 	if (!si)
 		return refuse(rz, attr->attr.name, buf, "the device is not in use", -ENODEV);
 	type = si->type;
 	put_swap_device(si);
+	return type;
+}
 
+static ssize_t squeeze_store(struct device *dev, struct device_attribute *attr,
+			     const char *buf, size_t len)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+	u64 bytes;
+	int type = parse_amount(rz, attr, buf, &bytes), err;
+
+	if (type < 0)
+		return type;
 	err = zswap_squeeze(&rz->share, type, bytes);
 	if (err == -EOPNOTSUPP)
 		return refuse(rz, attr->attr.name, buf, "zswap.cold_compressor is empty", err);
 	return err ? err : len;
 }
 static DEVICE_ATTR_WO(squeeze);
+
+static ssize_t writeback_store(struct device *dev, struct device_attribute *attr,
+			       const char *buf, size_t len)
+{
+	struct ramzswap *rz = dev_to_ramzswap(dev);
+	u64 bytes;
+	int type = parse_amount(rz, attr, buf, &bytes), err;
+
+	if (type < 0)
+		return type;
+	if (!READ_ONCE(rz->backing))
+		return refuse(rz, attr->attr.name, buf, "there is no backing device", -EOPNOTSUPP);
+	err = zswap_write_back(&rz->share, type, bytes);
+	return err ? err : len;
+}
+static DEVICE_ATTR_WO(writeback);
 
 static ssize_t backing_dev_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -1061,6 +1097,7 @@ static struct attribute *ramzswap_attrs[] = {
 	&dev_attr_disksize.attr,
 	&dev_attr_mem_limit.attr,
 	&dev_attr_squeeze.attr,
+	&dev_attr_writeback.attr,
 	&dev_attr_backing_dev.attr,
 	&dev_attr_backing_state.attr,
 	&dev_attr_initstate.attr,

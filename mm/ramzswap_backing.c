@@ -18,9 +18,13 @@
  * reserve of them.
  *
  * zswap gives pages to the device as they are, compressed.  The device packs them
- * into a buffer, several pages to a block.  The buffers are the device's own, so this
- * takes no memory.  It writes a buffer when it is full or %FLUSH_INTERVAL old.  The
- * pages stay in zswap until the write has ended.  Then, with the cluster of each
+ * into buffers, several pages to a block.  The buffers are the device's own, so this
+ * takes no memory.  The blocks of one buffer are open, so pages of many sizes find one
+ * that they fill well.  If a page fits into none of them, the fullest one goes to
+ * another buffer, which is written when all its blocks are full.  Both are written if
+ * no page comes for %FLUSH_INTERVAL.
+ *
+ * The pages stay in zswap until the write has ended.  Then, with the cluster of each
  * slot locked, those that nobody has used meanwhile leave memory.  Until then, the
  * slot's place is pending.  It identifies this object among all that the slot ever
  * had.  Whatever happens to the slot before unsets the place, and then nobody refers
@@ -119,18 +123,19 @@
 #define READ_HASH		64
 
 /*
- * A buffer has 64 KiB, or several blocks where these are large.  All buffers take up
- * to this part of memory, between a minimum and a maximum.
+ * A buffer has 128 KiB, or several blocks where these are large.  All buffers take up
+ * to this part of memory, between a minimum and a maximum.  Packing and cleaning hold
+ * two each, and one more can be in flight.
  */
-#define BUFFER_BLOCKS		(SZ_64K / PAGE_SIZE > 4 ? (unsigned int)(SZ_64K / PAGE_SIZE) : 4U)
-#define MIN_BUFFERS		4UL
-#define MAX_BUFFERS		16UL
+#define BUFFER_BLOCKS		(SZ_128K / PAGE_SIZE > 4 ? (unsigned int)(SZ_128K / PAGE_SIZE) : 4U)
+#define MIN_BUFFERS		5UL
+#define MAX_BUFFERS		8UL
 #define BUFFERS_PART		1024
 
 /* Data being written may take this part of a device's mem_limit, or one buffer. */
 #define LEAVING_PART		8
 
-/* Write a buffer after this time, even if it is not full. */
+/* If no page comes for this time, write buffers even if they are not full. */
 #define FLUSH_INTERVAL		DIV_ROUND_UP(HZ, 50)
 
 /* How long to wait for more free blocks before they are discarded */
@@ -208,10 +213,10 @@ struct packed_read {
  * struct pack_buffer - blocks that are packed, and written together
  * @list: entry in the list of free buffers
  * @b: the backing device
- * @index: number of the buffer
- * @use: how often it was used; part of pending places
  * @si: the swap area, with a reference, while the buffer is in use
  * @block: memory of the blocks
+ * @serial: for each block, a number that no other use of any memory has; it identifies
+ *	pending places
  * @room: size of the largest object that still fits, for each block
  * @whole: for each block, the slot if it holds a whole page, or 0
  * @nr: for each block, the number of the block on the device, or 0
@@ -228,10 +233,9 @@ struct packed_read {
 struct pack_buffer {
 	struct list_head list;
 	struct ramzswap_backing *b;
-	unsigned int index;
-	u32 use;
 	struct swap_info_struct *si;
 	void *block[BUFFER_BLOCKS];
+	u64 serial[BUFFER_BLOCKS];
 	unsigned int room[BUFFER_BLOCKS];
 	u32 whole[BUFFER_BLOCKS];
 	u32 nr[BUFFER_BLOCKS];
@@ -296,8 +300,11 @@ struct ramzswap_extent {
  * @clean_from: the block where @clean_work continues; only it uses this
  * @clean_after: no cleaning before this time, in jiffies
  * @cleaning: a buffer that @clean_work has filled is being written
- * @pack_lock: guards the next three, and the contents of @open
- * @open: the buffer that is being filled, or NULL
+ * @packed: when a page was packed, or a buffer was taken for one, in jiffies
+ * @pack_lock: guards the next five, and the contents of @open and @full
+ * @open: the buffer whose blocks are being filled, or NULL
+ * @full: the buffer that collects full blocks, and whole pages, or NULL
+ * @serial: the number that a block of a buffer got last
  * @free: unused buffers
  * @nr_free_buffers: their number
  * @read_lock: guards @reading; also taken in interrupts
@@ -358,8 +365,11 @@ struct ramzswap_backing {
 	unsigned long clean_after;
 	bool cleaning;
 
-	spinlock_t pack_lock;	/* the next three, and the contents of @open */
+	unsigned long packed;
+	spinlock_t pack_lock;	/* the next five, and the contents of @open and @full */
 	struct pack_buffer *open;
+	struct pack_buffer *full;
+	u64 serial;
 	struct list_head free;
 	unsigned int nr_free_buffers;
 
@@ -776,20 +786,17 @@ bool ramzswap_backing_is_short(struct ramzswap_backing *b)
 }
 
 /**
- * ramzswap_backing_has() - do slots have blocks that can be read?
+ * ramzswap_backing_has() - do slots have blocks?
  * @b: the backing device
  * @slot: the first slot
  * @nr: number of slots, all of one swap cluster
  *
  * Context: Does not sleep.  The slots' folio or cluster is locked.
- * Return: true if all have one, none of them is known to be rotten, and the device
- * works.
+ * Return: true if all have one, and none of them is known to be rotten.
  */
 bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
 			  unsigned int nr)
 {
-	if (ramzswap_backing_stopped(b))
-		return false;
 	while (nr && has_block(b, slot, false)) {
 		slot++;
 		nr--;
@@ -1747,9 +1754,8 @@ static void seal_block(struct pack_buffer *buf, unsigned int block, u32 nr)
 static u64 pending_place(const struct pack_buffer *buf, unsigned int block,
 			 unsigned int position)
 {
-	return ramzswap_place_packed(RAMZSWAP_PLACE_PENDING,
-				     buf->index * BUFFER_BLOCKS + block, position, 1,
-				     buf->use);
+	return ramzswap_place_packed(RAMZSWAP_PLACE_PENDING, lower_32_bits(buf->serial[block]),
+				     position, 1, upper_32_bits(buf->serial[block]));
 }
 
 /* Replace a pending place.  Return: true if the slot still had it. */
@@ -1987,8 +1993,8 @@ static struct pack_buffer *take_buffer(struct ramzswap_backing *b)
 
 	list_del(&buf->list);
 	b->nr_free_buffers--;
-	buf->use++;
 	for (i = 0; i < BUFFER_BLOCKS; i++) {
+		buf->serial[i] = ++b->serial;
 		ramzswap_block_init(buf->block[i]);
 		buf->room[i] = ramzswap_block_room(buf->block[i]);
 		buf->whole[i] = 0;
@@ -2078,22 +2084,45 @@ static void submit_buffer(struct pack_buffer *buf)
 	end_bios(buf);
 }
 
-/* Write the buffer that is being filled, if there is one. */
-static void flush(struct ramzswap_backing *b)
+/* Return: an empty block of a buffer, or -1. */
+static int empty_block(const struct pack_buffer *buf)
 {
-	struct pack_buffer *buf;
+	unsigned int i;
 
-	scoped_guard(spinlock, &b->pack_lock) {
-		buf = b->open;
-		b->open = NULL;
-	}
-	if (buf)
-		submit_buffer(buf);
+	for (i = 0; i < BUFFER_BLOCKS; i++)
+		if (!buffer_nr(buf, i))
+			return i;
+	return -1;
 }
 
+/* Write the full blocks if they fill a buffer; or all blocks. */
+static void flush(struct ramzswap_backing *b, bool all)
+{
+	struct pack_buffer *open = NULL, *full = NULL;
+
+	scoped_guard(spinlock, &b->pack_lock) {
+		if (all)
+			swap(open, b->open);
+		if (b->full && (all || empty_block(b->full) < 0))
+			swap(full, b->full);
+	}
+	if (full)
+		submit_buffer(full);
+	if (open)
+		submit_buffer(open);
+}
+
+/* As long as pages come, blocks get full. */
 static void ramzswap_flush(struct work_struct *work)
 {
-	flush(container_of(work, struct ramzswap_backing, flush_work.work));
+	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
+						  flush_work.work);
+	unsigned long after = READ_ONCE(b->packed) + FLUSH_INTERVAL;
+
+	if (time_before(jiffies, after))
+		queue_delayed_work(b->wq, &b->flush_work, after - jiffies);
+	else
+		flush(b, true);
 }
 
 /*
@@ -2111,11 +2140,13 @@ static bool may_leave(struct ramzswap_backing *b)
 static bool buffer_is_free(struct ramzswap_backing *b)
 {
 	guard(spinlock)(&b->pack_lock);
-	return (b->open || !list_empty(&b->free)) && may_leave(b);
+	if (list_empty(&b->free) && !(b->open && b->full && empty_block(b->full) >= 0))
+		return false;
+	return may_leave(b);
 }
 
 /**
- * ramzswap_backing_next_buffer() - write the open buffer, and wait for a free one
+ * ramzswap_backing_next_buffer() - write full blocks, and wait for a free buffer
  * @b: the backing device
  *
  * Context: Reclaim.  Waits for up to %BUFFER_WAIT.  If that was in vain, does not wait
@@ -2124,7 +2155,7 @@ static bool buffer_is_free(struct ramzswap_backing *b)
  */
 bool ramzswap_backing_next_buffer(struct ramzswap_backing *b)
 {
-	flush(b);
+	flush(b, !may_leave(b));
 	if (!READ_ONCE(b->no_buffer) &&
 	    !wait_event_timeout(b->buffer_wait,
 				buffer_is_free(b) || READ_ONCE(b->stopped),
@@ -2133,9 +2164,9 @@ bool ramzswap_backing_next_buffer(struct ramzswap_backing *b)
 	return buffer_is_free(b);
 }
 
-/* With pack_lock: open a buffer for objects. */
-static struct pack_buffer *open_buffer(struct ramzswap_backing *b,
-				       struct swap_info_struct *si)
+/* With pack_lock: get a free buffer for packing, until flush() writes it. */
+static struct pack_buffer *get_buffer(struct ramzswap_backing *b,
+				      struct swap_info_struct *si)
 {
 	struct pack_buffer *buf;
 
@@ -2143,28 +2174,60 @@ static struct pack_buffer *open_buffer(struct ramzswap_backing *b,
 		return NULL;
 	buf = take_buffer(b);
 	buf->si = si;
-	b->open = buf;
-	mod_delayed_work(b->wq, &b->flush_work, FLUSH_INTERVAL);
+	WRITE_ONCE(b->packed, jiffies);
+	queue_delayed_work(b->wq, &b->flush_work, FLUSH_INTERVAL);
 	return buf;
 }
 
-/* Return: an empty block of a buffer, or -1. */
-static int empty_block(const struct pack_buffer *buf)
+static unsigned int fullest_block(const struct pack_buffer *buf)
 {
-	unsigned int i;
+	unsigned int i, fullest = 0;
 
-	for (i = 0; i < BUFFER_BLOCKS; i++)
-		if (!buffer_nr(buf, i))
-			return i;
-	return -1;
+	for (i = 1; i < BUFFER_BLOCKS; i++)
+		if (buf->room[i] < buf->room[fullest])
+			fullest = i;
+	return fullest;
 }
 
-/* Choose the block of a buffer for an object, with pack_lock; -1 if none fits. */
-static int choose_block(const struct pack_buffer *buf, unsigned int length)
+/*
+ * With pack_lock: choose a buffer for an object, and set @block to its block.
+ *
+ * Objects go to open blocks.  If none has room, the fullest one is exchanged for an
+ * empty one of @b->full.
+ *
+ * Return: NULL without a buffer.
+ */
+static struct pack_buffer *choose_buffer(struct ramzswap_backing *b,
+					 struct swap_info_struct *si,
+					 unsigned int length, int *block)
 {
-	if (length == PAGE_SIZE)
-		return empty_block(buf);
-	return ramzswap_block_choose(buf->room, BUFFER_BLOCKS, length);
+	int empty;
+
+	if (!may_leave(b))
+		return NULL;
+	if (length < PAGE_SIZE) {
+		if (!b->open)
+			b->open = get_buffer(b, si);
+		if (!b->open)
+			return NULL;
+		*block = ramzswap_block_choose(b->open->room, BUFFER_BLOCKS, length);
+		if (*block >= 0)
+			return b->open;
+	}
+	if (!b->full)
+		b->full = get_buffer(b, si);
+	empty = b->full ? empty_block(b->full) : -1;
+	if (empty < 0)
+		return NULL;
+	if (length == PAGE_SIZE) {
+		*block = empty;
+		return b->full;
+	}
+	*block = fullest_block(b->open);
+	swap(b->open->block[*block], b->full->block[empty]);
+	swap(b->open->serial[*block], b->full->serial[empty]);
+	swap(b->open->room[*block], b->full->room[empty]);
+	return b->open;
 }
 
 /*
@@ -2205,13 +2268,8 @@ static int pack_page(struct ramzswap_backing *b, struct swap_info_struct *si,
 		spare = alloc_chunk(b);
 
 	spin_lock(&b->pack_lock);
-	buf = b->open;
-	if (!may_leave(b))
-		buf = NULL;
-	else if (!buf)
-		buf = open_buffer(b, si);
-	i = buf ? choose_block(buf, length) : -1;
-	if (i < 0) {
+	buf = choose_buffer(b, si, length, &i);
+	if (!buf) {
 		ret = -EAGAIN;
 		goto unlock;
 	}
@@ -2227,6 +2285,7 @@ static int pack_page(struct ramzswap_backing *b, struct swap_info_struct *si,
 		}
 	}
 	if (!ret) {
+		WRITE_ONCE(b->packed, jiffies);
 		memcpy_from_sglist(to, data, 0, length);
 		atomic_long_add(length, &b->rz->share.leaving);
 	}
@@ -2720,7 +2779,6 @@ static int alloc_buffers(struct ramzswap_backing *b)
 		struct pack_buffer *buf = &b->buffers[i];
 
 		buf->b = b;
-		buf->index = i;
 		INIT_WORK(&buf->work, ramzswap_end_buffer);
 		for (block = 0; block < BUFFER_BLOCKS; block++) {
 			buf->block[block] = (void *)get_zeroed_page(GFP_KERNEL);

@@ -29,9 +29,10 @@
  * needs.  Only the kernel that wrote a block reads it, so numbers have the machine's
  * byte order.
  *
- * An object never spans blocks, so a read takes one block.  A buffer collects objects
- * for as many blocks as one write takes, and each object goes where it leaves the
- * least room.  With real pages, that loses 5 to 8 % of the space, headers included.
+ * An object never spans blocks, so a read takes one block.  As many blocks as one
+ * write takes are open for objects, and each object goes where it leaves the least
+ * room.  If it fits nowhere, the fullest block is closed.  With real pages, that loses
+ * 3 to 6 % of the space, headers included.
  *
  * A whole page leaves no room in its block for a checksum.  Its checksum is in memory
  * instead.
@@ -54,11 +55,11 @@
  * What that costs depends on the order in which pages are freed.  Neighbours in time
  * are often freed together, and then it costs next to nothing.  The worst case is a
  * random order: in a model with pages of three real programs, compressed with LZ4,
- * that takes 1.6 written blocks for one that is new if the device is 80 % full, and
- * 2.1 if it is 90 % full.  Smaller pages cost more, 1.9 and 2.8 with zstd: with many
+ * that takes 1.7 written blocks for one that is new if the device is 80 % full, and
+ * 2.3 if it is 90 % full.  Smaller pages cost more, 2.0 and 2.9 with zstd: with many
  * pages in a block, all blocks are about equally empty.  To clean the emptiest block
- * of all each time, and only when 1 % is free, would cost 3 to 7 % less, but up to
- * 13 % more if some pages change more often than others.
+ * of all each time, and only when 1 % is free, would cost 2 to 8 % less, but up to
+ * 16 % more if some pages change more often than others.
  *
  * Nothing here does I/O or takes a lock: the owner does.
  */
@@ -820,8 +821,9 @@ unsigned int ramzswap_blocks_units(const struct ramzswap_blocks *blocks,
 
 /*
  * While blocks are scarce but not short, those in use may take up to this part, in
- * percent, of what their wanted pages take.  Full blocks take 102 to 107 %, because of
- * headers and unused room.  To clean later costs less, because blocks get emptier.
+ * percent, of what their wanted pages take.  Full blocks take 99 to 105 %: headers and
+ * unused room add to it, units that are rounded up subtract.  To clean later costs less,
+ * because blocks get emptier.
  */
 #define ROOM_PERCENT		129
 

@@ -62,19 +62,32 @@ bool swap_is_short(struct folio *folio)
 }
 
 /**
+ * swap_has_copies() - check whether a swap device has copies of slots
+ * @si: the device
+ * @offset: the first slot
+ * @nr: number of slots, all of one swap cluster
+ *
+ * Context: Does not sleep.  The slots' folio or cluster is locked.
+ * Return: true if the device works and has an up-to-date copy of each; false if
+ * not, or if it cannot tell.
+ */
+bool swap_has_copies(struct swap_info_struct *si, unsigned long offset, unsigned int nr)
+{
+	return si->ops->has_copy && si->ops->has_copy(si, offset, nr) &&
+	       !(si->ops->is_stopped && si->ops->is_stopped(si));
+}
+
+/**
  * swap_has_copy() - check whether the swap device has a copy of a folio
  * @folio: the folio, locked and in the swap cache; not under writeback
  *
  * Context: Does not sleep.
- * Return: true if the device has an up-to-date copy; false if it has none or
- * cannot tell.
+ * Return: see swap_has_copies().
  */
 bool swap_has_copy(struct folio *folio)
 {
-	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
-
-	return si->ops->has_copy &&
-	       si->ops->has_copy(si, swp_offset(folio->swap), folio_nr_pages(folio));
+	return swap_has_copies(__swap_entry_to_info(folio->swap), swp_offset(folio->swap),
+			       folio_nr_pages(folio));
 }
 
 /**
@@ -102,16 +115,19 @@ bool swap_lost_copy(struct folio *folio)
  * somebody has mapped the folio since it was read, so it is younger than the
  * pages in zswap. Store it in zswap as the youngest page, and let an older page
  * go.  The device keeps its copy: when the page is the oldest, zswap drops it
- * without writing.
+ * without writing.  If the device does not work, that copy may be lost.
  *
  * Context: Reclaim; may sleep.
  */
 void swap_keep_clean(struct swap_io_ctx *ctx, struct folio *folio)
 {
+	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
+
 	/* Somebody else has a reference, so the folio stays in memory. */
 	if (folio_ref_count(folio) != 1 + folio_nr_pages(folio))
 		return;
-	if (swap_has_copy(folio) && !zswap_has(folio->swap) &&
+	if (si->ops->has_copy && !zswap_has(folio->swap) &&
+	    si->ops->has_copy(si, swp_offset(folio->swap), folio_nr_pages(folio)) &&
 	    !zswap_store(ctx, folio))
 		count_mthp_stat(folio_order(folio), MTHP_STAT_ZSWPOUT);
 }

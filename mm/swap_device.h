@@ -6,6 +6,7 @@
 #include <linux/types.h>
 
 struct folio;
+struct swap_info_struct;
 struct swap_io_ctx;
 
 #ifdef CONFIG_SWAP
@@ -13,6 +14,8 @@ struct swap_io_ctx;
 int swap_prepare_write(struct folio *folio, int why);
 void swap_invalidate(struct folio *folio);
 bool swap_is_short(struct folio *folio);
+bool swap_has_copies(struct swap_info_struct *si, unsigned long offset,
+		     unsigned int nr);
 bool swap_has_copy(struct folio *folio);
 bool swap_lost_copy(struct folio *folio);
 void swap_keep_clean(struct swap_io_ctx *ctx, struct folio *folio);

@@ -336,8 +336,12 @@ static bool squeeze_done(const struct squeeze *s)
 	return !s->nr_pages || !s->bytes;
 }
 
-/* Return: a squeezer, NULL if all are in use, or -ENOENT if there are none. */
-static struct squeezer *room_try_take(void)
+/*
+ * Take a squeezer, for good if the caller is going to free it.
+ *
+ * Return: a squeezer, NULL if all are in use, or -ENOENT if there are none.
+ */
+static struct squeezer *room_try_take(bool for_good)
 {
 	struct squeezer *sq;
 
@@ -345,8 +349,10 @@ static struct squeezer *room_try_take(void)
 	if (!room_nr)
 		return ERR_PTR(-ENOENT);
 	sq = room_idle;
-	if (sq)
+	if (sq) {
 		room_idle = sq->next;
+		room_nr -= for_good;
+	}
 	return sq;
 }
 
@@ -364,7 +370,7 @@ static struct squeezer *room_take(void)
 	int err;
 
 	/* Does not sleep if a squeezer is idle. */
-	err = wait_event_killable(room_wait, (sq = room_try_take()) ||
+	err = wait_event_killable(room_wait, (sq = room_try_take(false)) ||
 				  atomic_read(&room_returns) != returns);
 	return err ? ERR_PTR(-EINTR) : sq;
 }
@@ -613,20 +619,18 @@ void zswap_cold_prepare(const char *hot, const char *cold)
 	 * back, and free it here.
 	 */
 	for (;;) {
-		wait_event(room_wait, (sq = room_try_take()));
+		wait_event(room_wait, (sq = room_try_take(true)));
 		if (IS_ERR(sq))
 			break;
-		scoped_guard(spinlock, &room_lock)
-			room_nr--;
+		/* Tasks that wait for one may hold what freeing this one waits for. */
+		atomic_inc(&room_returns);
+		wake_up(&room_wait);
 		squeezer_free(sq);
 	}
 	scoped_guard(spinlock, &room_lock) {
 		room_idle = idle;
 		room_nr = nr;
 	}
-	/* Wake tasks that wait for a squeezer that is gone. */
-	atomic_inc(&room_returns);
-	wake_up(&room_wait);
 }
 
 /* === The thread ========================================================== */

@@ -257,7 +257,7 @@ static struct zswap_span *zswap_span_join(struct zswap_span *span, u8 slots,
 		VM_WARN_ON_ONCE(span->used & slots);
 		span->used |= slots;
 		if (unlikely(atomic_read(&span->marks) & ZSWAP_OLD)) {
-			span->created = (u32)jiffies;
+			span->created = zswap_time();
 			zswap_lru_set_old(span, false);
 			zswap_cold_note_store();
 		} else if ((u8)(zswap_clock() - READ_ONCE(span->seen)) > 1) {
@@ -293,7 +293,7 @@ void zswap_span_init(struct zswap_span *span, swp_entry_t swp, u8 slots,
 	span->stored = 0;
 	span->tried = 0;
 	span->seen = zswap_clock();
-	span->created = (u32)jiffies;
+	span->created = zswap_time();
 	atomic_set(&span->marks, marks);
 }
 

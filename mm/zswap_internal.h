@@ -26,6 +26,7 @@
 #include <linux/spinlock.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/timekeeping.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -80,7 +81,7 @@ struct zswap_pool {
  *	NULL between two rounds.  Guarded by zswap_shrink_lock
  * @nid: the node whose turn it is in that cgroup; guarded likewise
  * @turn: number of spans left to scan in this turn; guarded likewise
- * @before: the turns are about spans that were created before this, in jiffies;
+ * @before: the turns are about spans that were created before this, in zswap_time();
  *	guarded likewise
  * @nr_round: number of spans that this round would scan without @before; guarded
  *	likewise
@@ -150,7 +151,7 @@ struct zswap_lru {
  * @marks: writeback clears %ZSWAP_REFERENCED, and takes only slots whose bit is
  *	clear already; see the comment in the shrinker section of mm/zswap.c.
  *	mm/zswap_cold.c does the same with %ZSWAP_AGAIN.
- * @created: when the span was created, in jiffies
+ * @created: when the span was created, in zswap_time()
  * @length: for each slot, the length of the data in bytes, minus one
  * @handle: for each slot, zbud's handle.  zbud rewrites it when it moves the
  *	data, so the span cannot move.
@@ -351,7 +352,7 @@ static inline void zswap_data_add(struct zswap_data *data, unsigned int length)
  * @device_full: set if the device has no room
  * @young: set if the walk ended because of @by_age
  * @encountered_page_in_swapcache: set if that ended the walk
- * @before: time in jiffies
+ * @before: a time in zswap_time()
  */
 struct zswap_walk {
 	gfp_t gfp;
@@ -385,6 +386,17 @@ static inline bool zswap_walk_done(const struct zswap_walk *walk)
 }
 
 /**
+ * zswap_time() - get the time for the age of spans
+ *
+ * Context: Any.
+ * Return: units of 67 ms, which wrap around after nine years.
+ */
+static inline u32 zswap_time(void)
+{
+	return ktime_get_coarse_ns() >> 26;
+}
+
+/**
  * zswap_is_young() - is a span too young for a walk?
  * @span: the span
  * @walk: goals and results
@@ -396,7 +408,7 @@ static inline bool zswap_walk_done(const struct zswap_walk *walk)
 static inline bool zswap_is_young(const struct zswap_span *span,
 				  const struct zswap_walk *walk)
 {
-	u32 now = (u32)jiffies;
+	u32 now = zswap_time();
 
 	return walk->by_age && now - span->created < now - walk->before;
 }

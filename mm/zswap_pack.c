@@ -104,8 +104,10 @@ void zswap_written(swp_entry_t swp)
 		return;
 	count_vm_event(ZSWPWB);
 	count_vm_event(PSWPOUT);
-	if (span->objcg)
+	if (span->objcg) {
 		count_objcg_events(span->objcg, ZSWPWB, 1);
+		count_objcg_events(span->objcg, PSWPOUT, 1);
+	}
 	data_race(zswap_written_back_pages++);
 	zswap_drop_range(swp, 1);
 }

@@ -12,7 +12,7 @@
 #include <linux/minmax.h>
 #include <linux/nodemask.h>
 #include <linux/random.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/swap.h>
 #include <linux/swap_ops.h>
@@ -20,6 +20,7 @@
 #include "internal.h"
 #include "ramzswap.h"
 #include "swap.h"
+#include "swap_device.h"
 #include "zswap_cold.h"
 #include "zswap_internal.h"
 
@@ -184,7 +185,7 @@ static void zswap_end_round(struct zswap_lru *lru)
 	/* Of full spans, this is an eighth. */
 	if (atomic_long_xchg(&lru->nr_old, 0) <= lru->nr_round)
 		WRITE_ONCE(lru->before, lru->before +
-			   DIV_ROUND_UP((u32)jiffies - lru->before, ZSWAP_AGE_STEPS));
+			   DIV_ROUND_UP(zswap_time() - lru->before, ZSWAP_AGE_STEPS));
 	lru->nr_round = 0;
 }
 
@@ -258,7 +259,7 @@ bool zswap_drop_copy(struct zswap_span *span, swp_entry_t swp,
 
 	ci = swap_cluster_lock(si, swp_offset(swp));
 	dropped = !swap_cache_has_folio(swp) && zswap_find(swp, NULL) == span &&
-		  si->ops->has_copy(si, swp_offset(swp), 1);
+		  swap_has_copies(si, swp_offset(swp), 1);
 	if (dropped) {
 		walk->freed += zswap_length(span, zswap_slot(swp));
 		walk->to_write--;
@@ -454,12 +455,9 @@ bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush)
 	return false;
 }
 
-/**
- * zswap_reclaim() - free compressed data of any cgroup
- * @only: the device, or NULL for any
- * @bytes: amount of compressed data to free, in bytes
- *
- * Free @bytes of compressed data of one device, or of any if @only is NULL.
+/*
+ * Write back pages of any cgroup, of one device, or of any if @only is NULL; with
+ * @share, for as long as that is the device's.
  *
  * Global reclaim will select cgroup in a round-robin fashion from all
  * online memcgs, but memcgs that have no pages in zswap and
@@ -467,24 +465,19 @@ bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush)
  * candidates for shrinking.
  *
  * Shrinking ends after a round without candidates, and after MAX_RECLAIM_RETRIES
- * rounds in which no candidate had cold pages that could be written.
- *
- * Return: number of pages written.
- *
- * Context: May sleep.
+ * rounds in a row in which no candidate had cold pages that could be written.  Until
+ * all pages have had their second chance, rounds that only take it away do not count.
  */
-unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
+static void zswap_reclaim_pages(struct zswap_lru *only, struct ramzswap_share *share,
+				struct zswap_walk *walk)
 {
-	struct zswap_walk walk = {
-		.gfp = GFP_KERNEL,
-		.by_age = true,
-		.to_write = ULONG_MAX,
-		.to_free = bytes,
-	};
 	unsigned int failures = 0, attempts = 0, empty = 0;
-	unsigned long written = 0;
+	unsigned long written = 0, failed = 0, chances;
 
-	while (!zswap_walk_done(&walk)) {
+	chances = 2 * ZSWAP_SPAN_SLOTS * (only ? zswap_lru_writable(only, false) :
+						 zswap_all_writable(false));
+
+	while (!zswap_walk_done(walk) && !signal_pending(current)) {
 		struct zswap_lru *lru = only;
 		int ret;
 
@@ -492,10 +485,10 @@ unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
 			lru = zswap_choose_lru(false);
 		else if (!zswap_lru_writable(lru, false))
 			break;
-		if (!lru)
+		if (!lru || (share && READ_ONCE(zswap_shares[lru - zswap_lrus]) != share))
 			break;
 
-		ret = zswap_take_turn(lru, SWAP_CLUSTER_MAX, &walk);
+		ret = zswap_take_turn(lru, SWAP_CLUSTER_MAX, walk);
 		if (!ret)
 			attempts++;
 		if (ret == -ESRCH) {
@@ -505,16 +498,63 @@ unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
 			else if (++empty > 2)
 				break;
 			/* If a whole round found nothing, all is young. */
-			walk.by_age = attempts || empty < 2;
-			if (attempts && walk.written == written &&
-			    ++failures == MAX_RECLAIM_RETRIES)
+			walk->by_age = attempts || empty < 2;
+			if (walk->written > written)
+				failures = 0;
+			else if (attempts &&
+				 (walk->failed > failed || walk->scanned > chances) &&
+				 ++failures == MAX_RECLAIM_RETRIES)
 				break;
-			written = walk.written;
+			written = walk->written;
+			failed = walk->failed;
 			attempts = 0;
 		}
 		cond_resched();
 	}
+}
+
+/**
+ * zswap_reclaim() - free compressed data of any cgroup
+ * @only: the device, or NULL for any
+ * @bytes: amount of compressed data to free, in bytes
+ *
+ * Context: A worker; may sleep.
+ * Return: number of pages written.
+ */
+unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
+{
+	struct zswap_walk walk = {
+		.gfp = GFP_KERNEL,
+		.by_age = true,
+		.to_write = ULONG_MAX,
+		.to_free = bytes,
+	};
+
+	zswap_reclaim_pages(only, NULL, &walk);
 	return walk.written;
+}
+
+/**
+ * zswap_write_back() - write pages back now, the oldest first
+ * @share: the share of the device
+ * @type: the device
+ * @bytes: how much to write, in bytes before compression
+ *
+ * Context: May sleep for a long time.  The device may be swapped off meanwhile.
+ * Return: 0, or -EINTR after a signal.
+ */
+int zswap_write_back(struct ramzswap_share *share, int type, u64 bytes)
+{
+	struct zswap_walk walk = {
+		.gfp = GFP_KERNEL,
+		.force = true,
+		.by_age = true,
+		.to_write = min(DIV_ROUND_UP_ULL(bytes, PAGE_SIZE), ULONG_MAX),
+		.to_free = U64_MAX,
+	};
+
+	zswap_reclaim_pages(&zswap_lrus[type], share, &walk);
+	return signal_pending(current) ? -EINTR : 0;
 }
 
 /* === Room without writing ================================================ */
@@ -592,9 +632,12 @@ static unsigned long zswap_memcg_spans(struct mem_cgroup *memcg)
 
 	if (!mem_cgroup_zswap_writeback_enabled(memcg))
 		return 0;
-	for (type = 0; type < MAX_SWAPFILES; type++)
+	for (type = 0; type < MAX_SWAPFILES; type++) {
+		if (!READ_ONCE(zswap_trees[type]))
+			continue;
 		for_each_node_state(nid, N_NORMAL_MEMORY)
 			nr += zswap_lru_count_one(&zswap_lrus[type], nid, memcg);
+	}
 	return nr;
 }
 
@@ -637,7 +680,8 @@ bool zswap_make_room_memcg(struct obj_cgroup *objcg, swp_entry_t swp,
 {
 	struct zswap_walk walk = {
 		.gfp = GFP_KERNEL,
-		.to_write = nr_pages,
+		/* To find a victim costs a walk of the subtree: make room for some more. */
+		.to_write = max(nr_pages, SWAP_CLUSTER_MAX),
 		.to_free = U64_MAX,
 	};
 	struct mem_cgroup *memcg, *victim;

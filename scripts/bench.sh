@@ -81,6 +81,7 @@ cases=(
 	'locks-8 8-cpus locks 8 24'
 	'locks-1 1-cpu locks 8 24'
 	'spill-ssd held spill held'
+	'spill-ssd cold spill cold'
 	"spill-ssd $pages spill $spill"
 	"spill-hdd $pages spill $spill"
 	# 80 % of the memory that it needs. The first case has to find out how much that is.

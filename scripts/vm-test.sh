@@ -17,7 +17,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 # What the slow kernels get in "make test-all" only; the quick ones run it in "make test".
-slow=(device device_swap device_full device_stress two_devices large_swapin corrupt_data corrupt_large cold alloc_failure)
+slow=(device device_swap device_full device_stress two_devices large_swapin corrupt_data corrupt_large cold alloc_failure alloc_sites)
 
 # Those of PROGRAMs that the tree has
 existing() {

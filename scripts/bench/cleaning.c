@@ -7,7 +7,7 @@
  *
  * A file has the sizes of compressed pages, as pagesizes prints them; those that do not fit into a packed block are
  * left out, as cleaning does not move them. Pages of such sizes, in random order, fill the device until so many percent
- * of its blocks are in use. Then pages change: their places are freed, and pages of other sizes go into the buffer of
+ * of its blocks are in use. Then pages change: their places are freed, and pages of other sizes go into the buffers of
  * new pages, TURNS times for each page, on average. The second half is measured. Which pages change:
  *   random		each as often as any other: the worst case
  *   80/20, 90/10	80 % of the changes are of every fifth page, 90 % of every tenth
@@ -22,7 +22,7 @@
  *   lost		the part of just packed blocks that headers, directories and unused room take
  *
  * Mirrored from mm/ramzswap_backing.c, to be changed when that changes: BUFFER_BLOCKS, CLEAN_READS, RUNS_TO_TRY;
- * place_buffer(), with the reserve that new pages leave; read_sparse_blocks(), clean_block() and clean_blocks().
+ * choose_buffer(); place_buffer(), with the reserve that new pages leave; read_sparse_blocks(), clean_block() and clean_blocks().
  *
  * Not modelled: time. Here, cleaning happens at once, after each buffer of new pages, as long as it is of use. The
  * driver cleans meanwhile, if buffers are free, and pauses for a second after cleaning that was of no use.
@@ -39,7 +39,7 @@
 #define TURNS		8
 
 /* As in mm/ramzswap_backing.c */
-#define BUFFER_BLOCKS	16U
+#define BUFFER_BLOCKS	32U
 #define CLEAN_READS	3
 #define RUNS_TO_TRY	32
 
@@ -70,8 +70,9 @@ static struct model {
 	u64 data[NR_BLOCKS][PAGE_SIZE / sizeof(u64)];
 	struct ramzswap_blocks blocks;
 	u64 places[NR_BLOCKS * RAMZSWAP_BLOCK_OBJECTS];	/* of each slot's page */
-	bool pending[NR_BLOCKS * RAMZSWAP_BLOCK_OBJECTS];	/* it is in the buffer of new pages */
-	struct buffer new, moved;
+	bool pending[NR_BLOCKS * RAMZSWAP_BLOCK_OBJECTS];	/* it is in a buffer of new pages */
+	struct buffer open, full, moved;
+	unsigned int nr_full;
 	u32 generation;
 	unsigned long clean_from;
 	bool greedy;
@@ -122,7 +123,7 @@ static void write_buffer(struct buffer *buf)
 
 	if (ramzswap_blocks_needs_spare(&m.blocks))
 		m.blocks.spare = (void *)__get_free_page(GFP_KERNEL);
-	if (buf == &m.new)
+	if (buf == &m.full)
 		available -= min(available, ramzswap_blocks_reserve(&m.blocks));
 	for (i = 0; i < BUFFER_BLOCKS; i++)
 		left += !!ramzswap_block_nr(buf->block[i]);
@@ -242,29 +243,45 @@ static bool clean_blocks(void)
 	return true;
 }
 
+/* Choose an open block for a page, like choose_buffer(). */
+static unsigned int choose_open_block(unsigned int length)
+{
+	int i = ramzswap_block_choose(m.open.room, BUFFER_BLOCKS, length);
+	unsigned int fullest = 0;
+
+	if (i >= 0)
+		return i;
+	if (m.nr_full == BUFFER_BLOCKS) {
+		write_buffer(&m.full);
+		m.nr_full = 0;
+		while (to_clean() && clean_blocks())
+			;
+		m.most_used = max(m.most_used, (double)m.blocks.nr_used / m.blocks.nr_units);
+	}
+	for (i = 1; i < (int)BUFFER_BLOCKS; i++)
+		if (m.open.room[i] < m.open.room[fullest])
+			fullest = i;
+	memcpy(m.full.block[m.nr_full++], m.open.block[fullest], PAGE_SIZE);
+	ramzswap_block_init(m.open.block[fullest]);
+	m.open.room[fullest] = ramzswap_block_room(m.open.block[fullest]);
+	return fullest;
+}
+
 /* The page of a slot gets new contents. */
 static void write_page(u32 slot)
 {
-	unsigned int length = sizes[random() % nr_sizes];
+	unsigned int length = sizes[random() % nr_sizes], i;
 	void *data;
-	int i;
 
 	if (m.pending[slot])
 		return;
 	if (m.places[slot])
 		ramzswap_blocks_put(&m.blocks, m.places[slot]);
 	m.places[slot] = 0;
-	i = ramzswap_block_choose(m.new.room, BUFFER_BLOCKS, length);
-	if (i < 0) {
-		write_buffer(&m.new);
-		while (to_clean() && clean_blocks())
-			;
-		m.most_used = max(m.most_used, (double)m.blocks.nr_used / m.blocks.nr_units);
-		i = 0;
-	}
+	i = choose_open_block(length);
 	m.pending[slot] = true;
-	ramzswap_block_add(m.new.block[i], slot, length, 0, &data);
-	m.new.room[i] = ramzswap_block_room(m.new.block[i]);
+	ramzswap_block_add(m.open.block[i], slot, length, 0, &data);
+	m.open.room[i] = ramzswap_block_room(m.open.block[i]);
 }
 
 /* Fill the device, and change its pages. */
@@ -278,7 +295,8 @@ static void run(const struct order *order, bool greedy)
 	srandom(7);
 	if (ramzswap_blocks_init(&m.blocks, NR_BLOCKS))
 		errx(1, "no memory for the states of blocks");
-	empty_buffer(&m.new);
+	empty_buffer(&m.open);
+	empty_buffer(&m.full);
 	empty_buffer(&m.moved);
 	while (m.blocks.nr_used < NR_BLOCKS * order->percent / 100)
 		write_page(nr_slots++);

@@ -2,13 +2,15 @@
 /*
  * What do real pages cost that leave the cache for the disk, and what does it cost to get them back?
  *
- * Usage: spill held|MIB FILE...
+ * Usage: spill held|cold|MIB FILE...
  *
  *   held	swap pages out for as long as there is room, and report how many there were
+ *   cold	swap COLD_MIB out to the cache, compress them again where that can be asked for, and write them back
  *   MIB	swap out so much, touch some pages at random, then some in sequence, and swap the device off
  *   FILE	pages as a program had them in memory
  *
- * Output: lines "NAME VALUE": pages written to the disk, and bytes and requests for each; of the random touches the median
+ * Output: lines "NAME VALUE": pages written to the disk, and bytes and requests for each (and if cold, pages of memory
+ * allocated for each); of the random touches the median
  * and the ninth tenth in nanoseconds, and their requests; of the pages touched in sequence, requests for each that was
  * read; of swapoff nanoseconds, requests, and pages that it brought back.
  */
@@ -20,6 +22,10 @@
 
 #define RANDOM_TOUCHES	1000
 #define PIECE_MIB	8UL
+#define COLD_MIB	128UL
+
+#define ZSWAP_LIMIT	"/sys/module/zswap/parameters/max_pool_percent"
+#define RAMZSWAP	"/sys/block/ramzswap0/"
 
 /* Requests and bytes */
 struct io {
@@ -46,18 +52,23 @@ static struct io io_now(void)
 	return io;
 }
 
-static unsigned long long vm_event(const char *name)
+/* Events whose names begin so */
+static unsigned long long vm_events(const char *prefix)
 {
 	FILE *f = fopen("/proc/vmstat", "r");
-	unsigned long long value;
+	unsigned long long value, sum = 0;
+	bool found = false;
 	char field[64];
 
 	while (f && fscanf(f, "%63s %llu", field, &value) == 2)
-		if (!strcmp(field, name)) {
-			fclose(f);
-			return value;
+		if (!strncmp(field, prefix, strlen(prefix))) {
+			found = true;
+			sum += value;
 		}
-	errx(1, "there is no %s in /proc/vmstat", name);
+	if (!found)
+		errx(1, "there is no %s in /proc/vmstat", prefix);
+	fclose(f);
+	return sum;
 }
 
 static void report(const char *name, unsigned long long value)
@@ -96,21 +107,28 @@ static unsigned long swap_cached_kib(void)
 	errx(1, "there is no SwapCached in /proc/meminfo");
 }
 
+/* Wait until nothing is written any more. */
+static void settle(void)
+{
+	unsigned long long before;
+
+	do {
+		before = io_now().writes;
+		usleep(300000);
+	} while (io_now().writes != before);
+}
+
 /*
  * Swap pages out, and wait until nothing is written any more. Pages that have been written stay in the swap cache until
  * memory is short: reclaim them.
  */
 static void out(void *mem, size_t size)
 {
-	unsigned long long before;
 	int i, fd;
 
 	for (i = 0; i < 3; i++)
 		madvise(mem, size, MADV_PAGEOUT);
-	do {
-		before = io_now().writes;
-		usleep(300000);
-	} while (io_now().writes != before);
+	settle();
 	fd = open("/sys/fs/cgroup/memory.reclaim", O_WRONLY);
 	if (fd < 0)
 		err(1, "/sys/fs/cgroup/memory.reclaim");
@@ -169,32 +187,38 @@ static void touch_at_random(struct region *r)
 
 static void touch_in_sequence(struct region *r)
 {
-	unsigned long long in = vm_event("pswpin");
+	unsigned long long in = vm_events("pswpin");
 	struct io before = io_now();
 	unsigned long i;
 
 	write_file("/proc/sys/vm/page-cluster", "3");
 	for (i = 0; i < r->nr_pages / 4; i++)
 		touch(r, i, false);
-	report_each("sequence_requests_page", io_now().reads - before.reads, vm_event("pswpin") - in);
+	report_each("sequence_requests_page", io_now().reads - before.reads, vm_events("pswpin") - in);
+}
+
+static void report_written(struct io before, unsigned long long written)
+{
+	struct io after = io_now();
+
+	written = vm_events("pswpout") - written;
+	report("written", written);
+	report_each("written_bytes_page", 512 * (after.write_sectors - before.write_sectors), written);
+	report_each("written_requests_page", after.writes - before.writes, written);
 }
 
 static void measure(unsigned long mib)
 {
 	struct region r = region_make("spill", mib);
-	unsigned long long written = vm_event("pswpout");
-	struct io before = io_now(), after;
+	unsigned long long written = vm_events("pswpout");
+	struct io before = io_now();
 	unsigned long i, used;
 	char path[256];
 	uint64_t start;
 
 	region_fill(&r, MADV_NOHUGEPAGE);
 	out(r.mem, r.nr_pages * PAGE_SIZE);
-	after = io_now();
-	written = vm_event("pswpout") - written;
-	report("written", written);
-	report_each("written_bytes_page", 512 * (after.write_sectors - before.write_sectors), written);
-	report_each("written_requests_page", after.writes - before.writes, written);
+	report_written(before, written);
 
 	touch_at_random(&r);
 	touch_in_sequence(&r);
@@ -212,12 +236,44 @@ static void measure(unsigned long mib)
 		touch(&r, i, false);
 }
 
+static void write_cold_pages(void)
+{
+	struct region r = region_make("cold", COLD_MIB);
+	unsigned long long written, allocated;
+	struct io before;
+	int i;
+
+	write_file(ZSWAP_LIMIT, "50");
+	region_fill(&r, MADV_NOHUGEPAGE);
+	for (i = 0; i < 3; i++)
+		madvise(r.mem, (r.nr_pages - 1) * PAGE_SIZE, MADV_PAGEOUT);
+	if (!access(RAMZSWAP "squeeze", F_OK))
+		write_file(RAMZSWAP "squeeze", "1T");
+	settle();
+
+	before = io_now();
+	written = vm_events("pswpout");
+	allocated = vm_events("pgalloc_");
+	if (!access(RAMZSWAP "writeback", F_OK)) {
+		write_file(RAMZSWAP "writeback", "1T");
+	} else {
+		/* The next page to store finds the pool full, and wakes the worker. */
+		write_file(ZSWAP_LIMIT, "1");
+		madvise(r.mem + (r.nr_pages - 1) * PAGE_SIZE, PAGE_SIZE, MADV_PAGEOUT);
+	}
+	settle();
+	report_each("allocated_page", vm_events("pgalloc_") - allocated, vm_events("pswpout") - written);
+	report_written(before, written);
+	for (i = 0; i < (int)r.nr_pages; i++)
+		touch(&r, i, false);
+}
+
 int main(int argc, char **argv)
 {
 	int arg;
 
 	if (argc < 3)
-		errx(1, "usage: spill held|MIB FILE...");
+		errx(1, "usage: spill held|cold|MIB FILE...");
 	for (arg = 2; arg < argc; arg++)
 		source_add(argv[arg]);
 	if (mlockall(MCL_CURRENT))
@@ -225,6 +281,8 @@ int main(int argc, char **argv)
 	find_disk();
 	if (!strcmp(argv[1], "held"))
 		fill_disk();
+	else if (!strcmp(argv[1], "cold"))
+		write_cold_pages();
 	else
 		measure(strtoul(argv[1], NULL, 10));
 	return 0;

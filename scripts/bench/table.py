@@ -43,6 +43,7 @@ METRICS = [
     ("capacity: s, longest without a MiB before that", "capacity", "longest", 1e-9, 2, None),
     ("capacity: s in which all waited for memory", "capacity", "pressure_full", 1e-9, 2, None),
     ("spill: bytes written a page written", "spill", "written_bytes_page", 1, 0, None),
+    ("spill: pages allocated to write 100", "spill", "allocated_page", 100, 2, None),
     ("spill: requests to write 100 pages", "spill", "written_requests_page", 100, 2, None),
     ("spill: MiB held, with what is in memory", "spill", "held", 1 / 256, 0, None),
     ("spill: us a random fault, median", "spill", "fault_median", 1e-3, 1, None),

@@ -4,6 +4,7 @@
  * the disk and comes back unchanged, and has a block only while it is there.
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,6 +325,67 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
 	EXPECT_GE(512 * 1024 + slack / 2, stat_of("compr_data_size"));
 	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* Writes go on after their pages have left the cache. */
+static long long stored_after_writes(void)
+{
+	long long before, stored = stat_of("pages_stored");
+
+	do {
+		before = stored;
+		usleep(200000);
+		stored = stat_of("pages_stored");
+	} while (stored != before);
+	return stored;
+}
+
+TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
+{
+	const unsigned long some = NR_PAGES / 4;
+	long long reads;
+	char amount[32];
+
+	EXPECT_EQ(EINVAL, attr_write("writeback", "much"));
+	EXPECT_EQ(0, attr_write("writeback", "1G"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_EQ(NR_PAGES, stat_of("pages_stored"));
+	snprintf(amount, sizeof(amount), "%lu", some * page_size);
+	ASSERT_EQ(0, attr_write("writeback", amount));
+	EXPECT_EQ(NR_PAGES - some, stored_after_writes());
+	EXPECT_EQ(some, stat_of("bdev_num_writes"));
+
+	reads = stat_of("bdev_num_reads");
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, some, NR_PAGES - some));
+	EXPECT_EQ(reads, stat_of("bdev_num_reads"));
+	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, some));
+	EXPECT_EQ(reads + some, stat_of("bdev_num_reads"));
+
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_EQ(0, attr_write("writeback", "1T"));
+	EXPECT_EQ(0, stored_after_writes());
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
+/* Pages that were just stored, and too many for one turn */
+TEST_F_TIMEOUT(backing, gets_any_amount_on_request, TEST_SECONDS)
+{
+	struct region r;
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "cold_compressor", "\n"));
+	ASSERT_TRUE(region_map(&r, 96 * MIB / page_size, FILL_TEXT, 58));
+	region_write_all(&r);
+	ASSERT_EQ(r.nr_pages, region_page_out(&r));
+	ASSERT_EQ(r.nr_pages, stat_of("pages_stored"));
+	ASSERT_EQ(0, attr_write("writeback", "8M"));
+	EXPECT_EQ(r.nr_pages - 8 * MIB / page_size, stored_after_writes());
+
+	/* A lower limit does not wait for the next page that is stored. */
+	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
+	stored_after_writes();
+	EXPECT_GE(MIB + 256 * 1024, stat_of("compr_data_size"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
+	region_unmap(&r);
 }
 
 /* In a full pool, freed objects make room, although they leave holes in all its pages. */

@@ -365,6 +365,19 @@ TEST_F_TIMEOUT(device, is_not_swapped_on_while_zswap_is_off_and_the_log_says_why
 	close(log);
 }
 
+TEST_F_TIMEOUT(device, writes_nothing_back_without_a_backing_device, TEST_SECONDS)
+{
+	int log = log_open();
+
+	ASSERT_LE(0, log);
+	EXPECT_EQ(ENODEV, attr_write("writeback", "1M"));
+	EXPECT_TRUE(log_says(log, "not in use"));
+	ASSERT_TRUE(device_on());
+	EXPECT_EQ(EOPNOTSUPP, attr_write("writeback", "1M"));
+	EXPECT_TRUE(log_says(log, "no backing device"));
+	close(log);
+}
+
 /* The process is root, but lacks the capability that swapon requires. */
 TEST_F_TIMEOUT(device, is_not_changed_without_cap_sys_admin, TEST_SECONDS)
 {
@@ -394,6 +407,8 @@ TEST_F_TIMEOUT(device, is_not_changed_without_cap_sys_admin, TEST_SECONDS)
 				_exit(1 + i);
 		if (attr_write("squeeze", "1M") != EPERM)
 			_exit(50);
+		if (attr_write("writeback", "1M") != EPERM)
+			_exit(51);
 		_exit(0);
 	}
 	EXPECT_EQ(0, child_status(pid));

@@ -274,6 +274,25 @@ TEST_F_TIMEOUT(failing, is_read_from_while_it_is_stopped, TEST_SECONDS)
 /* === Writeback that is refused, or fails ================================= */
 
 /* What the cgroup is charged for, and what is known of its pages */
+/* What is in memory when the disk fails need not be read from there again. */
+TEST_F_TIMEOUT(failing, is_not_relied_upon_while_it_is_stopped, TEST_SECONDS)
+{
+	unsigned long i, readable = 0;
+
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
+	ASSERT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(stop_backing(self->disk));
+	ASSERT_TRUE(inject(self->disk, "add,op=READ,status=OFFLINE"));
+	ASSERT_LE(NR_PAGES * 9 / 10, region_page_out(&self->r));
+	for (i = 0; i < NR_PAGES; i++)
+		readable += page_readable(region_page(&self->r, i));
+	EXPECT_EQ(NR_PAGES, readable);
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+}
+
 static const char * const traces[] = {
 	"zswap", "zswapped", "zswpwb", "swapcached",
 	"workingset_refault_anon", "workingset_activate_anon", "workingset_restore_anon",
