@@ -251,6 +251,8 @@ SPLATS+='|soft lockup|unreferenced object|list_(add|del) corruption|refcount_t:|
 # test_zswap has half of all memory kept free from one moment to the next, and then waits for memory. On a busy
 # host that can take the 10 s after which the kernel says so.
 SLOW_HOST='/ test_zswap: page allocation stall for /,/<\/TASK>/'
+# alloc_sites lets allocations fail, some of which the kernel reports.
+LETS_FAIL='/ alloc_sites: (vmalloc error|page allocation failure): /,/<\/TASK>/'
 # What the kernel says when it has no memory, up to the end of the call trace; vm.sh -K. Mainline reports it, too, when there
 # is none for the table of a swap cluster (swap_cluster_alloc_table()), and gets by.
 NO_MEMORY='/ (invoked oom-killer|page allocation failure): /,/<\/TASK>/'

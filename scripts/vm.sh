@@ -143,7 +143,7 @@ fi
 # The kernel says more than once when something broke: in its log, and by a taint flag
 # (bad page 5, died 7, warning 9, soft lockup 14).
 read -r code taint < <(tr -d '\r' <"$work/status") || code=''
-if sed -E -e "${SLOW_HOST}d" -e "$no_memory" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
+if sed -E -e "${SLOW_HOST}d" -e "${LETS_FAIL}d" -e "$no_memory" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
 	[ $((${taint:-0} & (1 << 5 | 1 << 7 | 1 << 9 | 1 << 14))) != 0 ]; then
 	head -n 60 "$work/splats" >&2
 	echo "error: the kernel complains (taint ${taint:-unknown}); all it said is in $klog" >&2
