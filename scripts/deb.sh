@@ -28,11 +28,22 @@ mkdir -p "$obj"
 workdir "$BUILD/deb/tmp"
 version=$(make -s -C "$TREE" kernelversion)-$(git -C "$TREE" rev-list --count "$(base_rev)..HEAD")
 
-# The same source gives the same bytes anywhere and at any time.
+# All times in the packages are that of the last patch, so the same source and compiler give the same ramzswap-tools,
+# anywhere and at any time. The kernel's packages do not have the time, user or machine of the build either, but they
+# may still differ, with Debian's configuration by the keys that sign modules, for example.
+umask 022
+SOURCE_DATE_EPOCH=$(git -C "$TREE" log -1 --format=%at)
+export SOURCE_DATE_EPOCH
 export KBUILD_BUILD_TIMESTAMP='1970-01-01' KBUILD_BUILD_USER=ramzswap KBUILD_BUILD_HOST=ramzswap
-export KDEB_PKGVERSION=$version KBUILD_BUILD_VERSION=${version##*-} KDEB_COMPRESS=zstd
+export KDEB_PKGVERSION=$version KBUILD_BUILD_VERSION=${version##*-} KDEB_COMPRESS=zstd \
+	KDEB_CHANGELOG_DIST=trixie
 DEBFULLNAME=$(maintainer | sed -E 's/ *<.*//') DEBEMAIL=$(maintainer | sed -E 's/.*<(.*)>/\1/')
 export DEBFULLNAME DEBEMAIL
+
+# The kernel's mkdebian asks date for the time of the changelog.
+mkdir "$WORK/bin"
+printf '#!/bin/sh\nexec /usr/bin/date -u -d @%s "$@"\n' "$SOURCE_DATE_EPOCH" >"$WORK/bin/date"
+chmod +x "$WORK/bin/date"
 
 kmake() { make -C "$TREE" O="$obj" ARCH=x86_64 LOCALVERSION='' CC='ccache gcc' "$@"; }
 
@@ -64,7 +75,7 @@ kernel() {
 	need_space "$BUILD" 6000
 	configure
 	say "building Linux $version; the log is $obj/build.log"
-	{ kmake -j"$(nproc)" all && kmake bindeb-pkg; } >"$obj/build.log" 2>&1 || {
+	{ kmake -j"$(nproc)" all && PATH=$WORK/bin:$PATH kmake bindeb-pkg; } >"$obj/build.log" 2>&1 || {
 		grep -nE 'error:|Error|undefined reference|No space' "$obj/build.log" | head -n 20 || :
 		die "the packages of the kernel cannot be built" "All that was said is in $obj/build.log."
 	}
