@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Each target is a script in scripts/; "make" lists them.
-.PHONY: help tree export check footprint rebase run shell deb try-debian test test-all bench bench-zbud report profile soak fuzz clean distclean
+.PHONY: help tree export check footprint rebase run shell deb try-debian test test-all bench bench-zbud bench-zram report profile soak fuzz clean distclean
 
 help:
 	@echo 'make run        boot a kernel with the series and have it swap out a real redis'
@@ -15,6 +15,7 @@ help:
 	@echo 'make fuzz       100,000 hostile inputs: attributes, headers, blocks, raw I/O'
 	@echo 'make bench      measure the series against the unpatched base, then what bench-zbud does'
 	@echo 'make bench-zbud measure zbud beside zsmalloc, both in one kernel'
+	@echo 'make bench-zram measure zram on zsmalloc (the base) beside zram on zbud (the series)'
 	@echo 'make report     build/bench/report.md: targets, tables and plots of the newest numbers of each benchmark'
 	@echo 'make profile    count the instructions of a swapped page, function by function'
 	@echo
@@ -30,7 +31,7 @@ help:
 
 tree:
 	@scripts/base.sh
-check footprint rebase deb export run shell try-debian test bench bench-zbud report profile soak fuzz clean:
+check footprint rebase deb export run shell try-debian test bench bench-zbud bench-zram report profile soak fuzz clean:
 	@scripts/$@.sh
 test-all:
 	@scripts/test.sh --all

@@ -33,6 +33,7 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/math64.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -179,14 +180,20 @@ static bool nomem_for_long(struct ramzswap *rz)
 /*
  * Is everything that is left incompressible, or only what was tried?  Once as
  * many pages were refused as there are anonymous pages, all of them were
- * tried.  Only storing a page ends the streak: room in the pool does not help
- * incompressible pages.
+ * tried.  Only storing pages ends the streak, and it takes one for every
+ * %RAMZSWAP_POOR_RATIO refused: room in the pool does not help incompressible
+ * pages.
  */
 static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 {
-	return atomic_long_add_return(nr_pages, &rz->share.poor_streak) >=
-	       global_node_page_state(NR_ACTIVE_ANON) +
-	       global_node_page_state(NR_INACTIVE_ANON);
+	long all = global_node_page_state(NR_ACTIVE_ANON) +
+		   global_node_page_state(NR_INACTIVE_ANON);
+	long streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
+
+	/* It must not take many stored pages to end a streak, however long it was. */
+	if (streak > all)
+		atomic_long_set(&rz->share.poor_streak, all);
+	return streak >= all;
 }
 
 /* Does the reason for refusing this folio apply to all others, too? */
@@ -434,15 +441,18 @@ static int ramzswap_activate(struct swap_info_struct *si)
 		return -EINVAL;
 	}
 
-	guard(mutex)(&rz->lock);
-	if (rz->backing) {
-		int err = ramzswap_backing_size_table(rz->backing, rz->nr_pages);
+	scoped_guard(mutex, &rz->lock) {
+		int err = 0;
 
+		if (rz->backing)
+			err = ramzswap_backing_size_table(rz->backing, rz->nr_pages);
 		if (err)
 			return err;
-		ramzswap_backing_swapon(rz->backing, si);
+		WRITE_ONCE(rz->active, true);
 	}
-	WRITE_ONCE(rz->active, true);
+	/* This may take minutes.  Nobody else can claim the device meanwhile. */
+	if (rz->backing)
+		ramzswap_backing_swapon(rz->backing, si);
 	return 0;
 }
 
@@ -529,6 +539,26 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
 	struct ramzswap *rz = container_of(share, struct ramzswap, share);
 
 	return rz->backing && ramzswap_backing_has_room(rz->backing, 1);
+}
+
+/**
+ * ramzswap_is_poor() - check whether it is pointless to compress a page
+ * @share: the device's share
+ *
+ * A full device takes no new pages, but those that already have slots are tried
+ * again by everyone who reclaims.  If only incompressible pages are left, that
+ * is a lot of work for nothing, and delays the OOM kill.  The mark is cleared
+ * from time to time, see ramzswap_full_work(), and then pages are compressed
+ * again.
+ *
+ * Context: Any.
+ * Return: true if the device is full because what is left is incompressible.
+ */
+bool ramzswap_is_poor(struct ramzswap_share *share)
+{
+	struct ramzswap *rz = container_of(share, struct ramzswap, share);
+
+	return READ_ONCE(rz->full) && poor_for_long(rz, 0);
 }
 
 /**
@@ -790,10 +820,11 @@ static void ramzswap_set_size(struct ramzswap *rz, u64 bytes)
 	rz->nr_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
 	ramzswap_make_header(rz);
 	/*
-	 * Drop the old header from the page cache of anyone who has the device
-	 * open.
+	 * Drop the old header from the page cache.  Wait for anyone who is
+	 * reading it now, as udev may be, or swapon finds a header of the
+	 * previous size.  invalidate_bdev() does not wait.
 	 */
-	invalidate_bdev(rz->disk->part0);
+	truncate_inode_pages(rz->disk->part0->bd_mapping, 0);
 	set_capacity_and_notify(rz->disk, (sector_t)rz->nr_pages << PAGE_SECTORS_SHIFT);
 }
 

@@ -84,7 +84,8 @@ DECLARE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
  * @batch: bytes that a CPU may accumulate before it adds them to @held
  * @nomem_streak: folios refused for lack of memory since the last page was
  *	stored
- * @poor_streak: pages refused as incompressible since the last page was stored
+ * @poor_streak: pages refused as incompressible, less %RAMZSWAP_POOR_RATIO for
+ *	each page that was stored
  */
 struct ramzswap_share {
 	struct ramzswap_counters __percpu *counters;
@@ -123,6 +124,13 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
 #define RAMZSWAP_HELD_BATCH	(16 * PAGE_SIZE)
 #define RAMZSWAP_HELD_ERROR	64
 
+/*
+ * Refused pages that a stored one makes up for.  With fewer compressible pages
+ * than that, storing them frees too little for the time it takes, and the device
+ * must become full all the same.
+ */
+#define RAMZSWAP_POOR_RATIO	64
+
 /**
  * ramzswap_hold() - charge compressed data to a device
  * @share: the device's share, or NULL
@@ -144,6 +152,7 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
  */
 static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int bytes)
 {
+	long poor;
 	u64 limit;
 
 	if (!share)
@@ -157,8 +166,10 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 	percpu_counter_add_batch(&share->held, bytes, READ_ONCE(share->batch));
 	if (unlikely(atomic_read(&share->nomem_streak)))
 		atomic_set(&share->nomem_streak, 0);
-	if (unlikely(atomic_long_read(&share->poor_streak)))
-		atomic_long_set(&share->poor_streak, 0);
+	/* Races make it negative, by a little. */
+	poor = atomic_long_read(&share->poor_streak);
+	if (unlikely(poor > 0))
+		atomic_long_sub(min(poor, RAMZSWAP_POOR_RATIO), &share->poor_streak);
 	return true;
 }
 
@@ -324,6 +335,7 @@ void ramzswap_backing_get_usage(struct ramzswap_backing *b,
 				struct ramzswap_backing_usage *usage);
 struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *si);
 bool ramzswap_may_write_back(struct ramzswap_share *share);
+bool ramzswap_is_poor(struct ramzswap_share *share);
 int ramzswap_pack(struct ramzswap_share *share, swp_entry_t swp,
 		  struct scatterlist *data, unsigned int length, unsigned int codec);
 bool ramzswap_next_buffer(struct ramzswap_share *share);
@@ -357,6 +369,11 @@ static inline struct ramzswap_share *ramzswap_share_of(struct swap_info_struct *
 }
 
 static inline bool ramzswap_may_write_back(struct ramzswap_share *share)
+{
+	return false;
+}
+
+static inline bool ramzswap_is_poor(struct ramzswap_share *share)
 {
 	return false;
 }

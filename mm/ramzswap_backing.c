@@ -19,10 +19,9 @@
  *
  * zswap gives pages to the device as they are, compressed.  The device packs them
  * into buffers, several pages to a block.  The buffers are the device's own, so this
- * takes no memory.  The blocks of one buffer are open, so pages of many sizes find one
- * that they fill well.  If a page fits into none of them, the fullest one goes to
- * another buffer, which is written when all its blocks are full.  Both are written if
- * no page comes for %FLUSH_INTERVAL.
+ * takes no memory.  Two of them are open.  What does not fit into the first one goes to
+ * the second one, while smaller pages still fill the first.  It is written when a page
+ * fits into neither; both are if no page comes for %FLUSH_INTERVAL.
  *
  * The pages stay in zswap until the write has ended.  Then, with the cluster of each
  * slot locked, those that nobody has used meanwhile leave memory.  Until then, the
@@ -136,13 +135,21 @@
 #define LEAVING_PART		8
 
 /* If no page comes for this time, write buffers even if they are not full. */
-#define FLUSH_INTERVAL		DIV_ROUND_UP(HZ, 50)
+#define FLUSH_INTERVAL		DIV_ROUND_UP(HZ, 20)
 
 /* How long to wait for more free blocks before they are discarded */
 #define DISCARD_DELAY		HZ
 
 /* Pause after cleaning that was of no use */
 #define CLEAN_PAUSE		HZ
+
+/*
+ * Each pause is twice as long as the last one, up to a maximum, because a search of a
+ * large device takes long.  Start again with the first one when wanted pages take more
+ * or less than then, by one part in so many.
+ */
+#define CLEAN_PAUSE_MAX		(60 * HZ)
+#define CLEAN_CHANGED_PART	64
 
 /* Blocks to clean are read so many times, a buffer at once, to fill one with pages. */
 #define CLEAN_READS		3
@@ -213,10 +220,10 @@ struct packed_read {
  * struct pack_buffer - blocks that are packed, and written together
  * @list: entry in the list of free buffers
  * @b: the backing device
+ * @index: number of the buffer
+ * @use: how often it was used; part of pending places
  * @si: the swap area, with a reference, while the buffer is in use
  * @block: memory of the blocks
- * @serial: for each block, a number that no other use of any memory has; it identifies
- *	pending places
  * @room: size of the largest object that still fits, for each block
  * @whole: for each block, the slot if it holds a whole page, or 0
  * @nr: for each block, the number of the block on the device, or 0
@@ -233,9 +240,10 @@ struct packed_read {
 struct pack_buffer {
 	struct list_head list;
 	struct ramzswap_backing *b;
+	unsigned int index;
+	u32 use;
 	struct swap_info_struct *si;
 	void *block[BUFFER_BLOCKS];
-	u64 serial[BUFFER_BLOCKS];
 	unsigned int room[BUFFER_BLOCKS];
 	u32 whole[BUFFER_BLOCKS];
 	u32 nr[BUFFER_BLOCKS];
@@ -298,13 +306,10 @@ struct ramzswap_extent {
  * @clean_work: cleans blocks
  * @moved: the old places of the pages that @clean_work moves
  * @clean_from: the block where @clean_work continues; only it uses this
- * @clean_after: no cleaning before this time, in jiffies
  * @cleaning: a buffer that @clean_work has filled is being written
- * @packed: when a page was packed, or a buffer was taken for one, in jiffies
- * @pack_lock: guards the next five, and the contents of @open and @full
- * @open: the buffer whose blocks are being filled, or NULL
- * @full: the buffer that collects full blocks, and whole pages, or NULL
- * @serial: the number that a block of a buffer got last
+ * @packed: when a page was packed, or a buffer was opened for one, in jiffies
+ * @pack_lock: guards the next three, and the contents of @open
+ * @open: the buffers that are being filled, or NULL; the first one is written first
  * @free: unused buffers
  * @nr_free_buffers: their number
  * @read_lock: guards @reading; also taken in interrupts
@@ -312,6 +317,9 @@ struct ramzswap_extent {
  * @lock: guards the following fields up to @probe_interval, and the contents of
  *	@chunks; a leaf, also taken in interrupts
  * @blocks: which blocks are free
+ * @clean_paused: when cleaning was last of no use, in jiffies
+ * @clean_pause: how long it pauses after that, in jiffies; 0 if it was of use since
+ * @clean_units: the units that all wanted pages took at that time
  * @promised: free blocks that are promised to somebody
  * @generation: generation of the packed block that was written last
  * @take_back: the slot where ramzswap_backing_take_back() continues
@@ -362,14 +370,11 @@ struct ramzswap_backing {
 	struct work_struct clean_work;
 	struct moved_places *moved;
 	unsigned long clean_from;
-	unsigned long clean_after;
 	bool cleaning;
 
 	unsigned long packed;
-	spinlock_t pack_lock;	/* the next five, and the contents of @open and @full */
-	struct pack_buffer *open;
-	struct pack_buffer *full;
-	u64 serial;
+	spinlock_t pack_lock;	/* the next three, and the contents of @open */
+	struct pack_buffer *open[2];
 	struct list_head free;
 	unsigned int nr_free_buffers;
 
@@ -378,6 +383,9 @@ struct ramzswap_backing {
 
 	spinlock_t lock;	/* see above */
 	struct ramzswap_blocks blocks;
+	unsigned long clean_paused;
+	unsigned long clean_pause;
+	unsigned long clean_units;
 	unsigned long promised;
 	u32 generation;
 	unsigned long take_back;
@@ -417,11 +425,34 @@ static unsigned long nr_available(struct ramzswap_backing *b)
 	return nr - min(nr, ramzswap_blocks_reserve(&b->blocks));
 }
 
+/* With the lock: is it too early to clean again after that was of no use? */
+static bool cleaning_pauses(struct ramzswap_backing *b)
+{
+	if (abs_diff(b->blocks.nr_units, b->clean_units) > b->clean_units / CLEAN_CHANGED_PART)
+		b->clean_pause = min(b->clean_pause, CLEAN_PAUSE);
+	return time_in_range_open(jiffies, b->clean_paused,
+				  b->clean_paused + b->clean_pause);
+}
+
+static void pause_cleaning(struct ramzswap_backing *b)
+{
+	guard(spinlock_irqsave)(&b->lock);
+	b->clean_paused = jiffies;
+	b->clean_pause = clamp(2 * b->clean_pause, CLEAN_PAUSE, CLEAN_PAUSE_MAX);
+	b->clean_units = b->blocks.nr_units;
+}
+
+/* With the lock: is there anything to clean, and is it time for that? */
+static bool may_clean(struct ramzswap_backing *b)
+{
+	return unlikely(ramzswap_blocks_to_clean(&b->blocks)) &&
+	       !READ_ONCE(b->cleaning) && !b->stopped && !cleaning_pauses(b);
+}
+
 /* Call this with the lock when blocks were taken or pages are no longer wanted. */
 static void clean_if_scarce(struct ramzswap_backing *b)
 {
-	if (unlikely(ramzswap_blocks_to_clean(&b->blocks)) &&
-	    !READ_ONCE(b->cleaning) && !b->stopped)
+	if (may_clean(b))
 		queue_work(b->wq, &b->clean_work);
 }
 
@@ -1754,8 +1785,9 @@ static void seal_block(struct pack_buffer *buf, unsigned int block, u32 nr)
 static u64 pending_place(const struct pack_buffer *buf, unsigned int block,
 			 unsigned int position)
 {
-	return ramzswap_place_packed(RAMZSWAP_PLACE_PENDING, lower_32_bits(buf->serial[block]),
-				     position, 1, upper_32_bits(buf->serial[block]));
+	return ramzswap_place_packed(RAMZSWAP_PLACE_PENDING,
+				     buf->index * BUFFER_BLOCKS + block, position, 1,
+				     buf->use);
 }
 
 /* Replace a pending place.  Return: true if the slot still had it. */
@@ -1884,7 +1916,7 @@ static void free_buffer(struct pack_buffer *buf)
 		put_swap_device(si);
 }
 
-/* The write of moved pages has ended: continue cleaning if that is useful. */
+/* The write of moved pages has ended, or there was none: continue if that is useful. */
 static void end_cleaning(struct pack_buffer *buf, bool failed)
 {
 	struct ramzswap_backing *b = buf->b;
@@ -1892,10 +1924,13 @@ static void end_cleaning(struct pack_buffer *buf, bool failed)
 	buf->cleaning = false;
 	free_unused(b);
 	if (failed)
-		WRITE_ONCE(b->clean_after, jiffies + CLEAN_PAUSE);
+		pause_cleaning(b);
 	WRITE_ONCE(b->cleaning, false);
-	scoped_guard(spinlock_irqsave, &b->lock)
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (!failed)
+			b->clean_pause = 0;
 		clean_if_scarce(b);
+	}
 	if (!failed)
 		ramzswap_more_room(b->rz);
 }
@@ -1904,7 +1939,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 {
 	struct pack_buffer *buf = container_of(work, struct pack_buffer, work);
 	struct ramzswap_backing *b = buf->b;
-	bool failed = false, cleaning = buf->cleaning;
+	bool failed = false, written = false, cleaning = buf->cleaning;
 	unsigned int i, position;
 	long bytes = 0;
 
@@ -1913,6 +1948,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 
 		if (!nr)
 			continue;
+		written |= buf->nr[i];
 		if (buf->again && may_write_again(buf, i)) {
 			write_block_again(buf, i);
 			if (!buf->status[i])
@@ -1938,7 +1974,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 	if (failed)
 		count_failure(b);
 	if (cleaning)
-		end_cleaning(buf, failed);
+		end_cleaning(buf, failed || !written);
 	else
 		atomic_long_sub(bytes, &b->rz->share.leaving);
 	free_buffer(buf);
@@ -1993,8 +2029,8 @@ static struct pack_buffer *take_buffer(struct ramzswap_backing *b)
 
 	list_del(&buf->list);
 	b->nr_free_buffers--;
+	buf->use++;
 	for (i = 0; i < BUFFER_BLOCKS; i++) {
-		buf->serial[i] = ++b->serial;
 		ramzswap_block_init(buf->block[i]);
 		buf->room[i] = ramzswap_block_room(buf->block[i]);
 		buf->whole[i] = 0;
@@ -2084,35 +2120,26 @@ static void submit_buffer(struct pack_buffer *buf)
 	end_bios(buf);
 }
 
-/* Return: an empty block of a buffer, or -1. */
-static int empty_block(const struct pack_buffer *buf)
+/* Write the first open buffer if there are two; or both. */
+static void flush(struct ramzswap_backing *b, bool both)
 {
-	unsigned int i;
-
-	for (i = 0; i < BUFFER_BLOCKS; i++)
-		if (!buffer_nr(buf, i))
-			return i;
-	return -1;
-}
-
-/* Write the full blocks if they fill a buffer; or all blocks. */
-static void flush(struct ramzswap_backing *b, bool all)
-{
-	struct pack_buffer *open = NULL, *full = NULL;
+	struct pack_buffer *first = NULL, *second = NULL;
 
 	scoped_guard(spinlock, &b->pack_lock) {
-		if (all)
-			swap(open, b->open);
-		if (b->full && (all || empty_block(b->full) < 0))
-			swap(full, b->full);
+		if (!both && !b->open[1])
+			break;
+		swap(first, b->open[0]);
+		swap(second, b->open[1]);
+		if (!both)
+			swap(second, b->open[0]);
 	}
-	if (full)
-		submit_buffer(full);
-	if (open)
-		submit_buffer(open);
+	if (first)
+		submit_buffer(first);
+	if (second)
+		submit_buffer(second);
 }
 
-/* As long as pages come, blocks get full. */
+/* As long as pages come, buffers get full. */
 static void ramzswap_flush(struct work_struct *work)
 {
 	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
@@ -2140,13 +2167,11 @@ static bool may_leave(struct ramzswap_backing *b)
 static bool buffer_is_free(struct ramzswap_backing *b)
 {
 	guard(spinlock)(&b->pack_lock);
-	if (list_empty(&b->free) && !(b->open && b->full && empty_block(b->full) >= 0))
-		return false;
-	return may_leave(b);
+	return (b->open[1] || !list_empty(&b->free)) && may_leave(b);
 }
 
 /**
- * ramzswap_backing_next_buffer() - write full blocks, and wait for a free buffer
+ * ramzswap_backing_next_buffer() - write an open buffer, and wait for a free one
  * @b: the backing device
  *
  * Context: Reclaim.  Waits for up to %BUFFER_WAIT.  If that was in vain, does not wait
@@ -2164,9 +2189,9 @@ bool ramzswap_backing_next_buffer(struct ramzswap_backing *b)
 	return buffer_is_free(b);
 }
 
-/* With pack_lock: get a free buffer for packing, until flush() writes it. */
-static struct pack_buffer *get_buffer(struct ramzswap_backing *b,
-				      struct swap_info_struct *si)
+/* With pack_lock: open a buffer for objects. */
+static struct pack_buffer *open_buffer(struct ramzswap_backing *b,
+				       struct swap_info_struct *si)
 {
 	struct pack_buffer *buf;
 
@@ -2179,55 +2204,48 @@ static struct pack_buffer *get_buffer(struct ramzswap_backing *b,
 	return buf;
 }
 
-static unsigned int fullest_block(const struct pack_buffer *buf)
+/* Return: an empty block of a buffer, or -1. */
+static int empty_block(const struct pack_buffer *buf)
 {
-	unsigned int i, fullest = 0;
+	unsigned int i;
 
-	for (i = 1; i < BUFFER_BLOCKS; i++)
-		if (buf->room[i] < buf->room[fullest])
-			fullest = i;
-	return fullest;
+	for (i = 0; i < BUFFER_BLOCKS; i++)
+		if (!buffer_nr(buf, i))
+			return i;
+	return -1;
+}
+
+/* Choose the block of a buffer for an object, with pack_lock; -1 if none fits. */
+static int choose_block(const struct pack_buffer *buf, unsigned int length)
+{
+	if (length == PAGE_SIZE)
+		return empty_block(buf);
+	return ramzswap_block_choose(buf->room, BUFFER_BLOCKS, length);
 }
 
 /*
- * With pack_lock: choose a buffer for an object, and set @block to its block.
+ * With pack_lock: choose an open buffer for an object, and set @block to its block.
  *
- * Objects go to open blocks.  If none has room, the fullest one is exchanged for an
- * empty one of @b->full.
- *
- * Return: NULL without a buffer.
+ * Return: NULL if it fits into none.
  */
 static struct pack_buffer *choose_buffer(struct ramzswap_backing *b,
 					 struct swap_info_struct *si,
 					 unsigned int length, int *block)
 {
-	int empty;
+	unsigned int i;
 
 	if (!may_leave(b))
 		return NULL;
-	if (length < PAGE_SIZE) {
-		if (!b->open)
-			b->open = get_buffer(b, si);
-		if (!b->open)
+	for (i = 0; i < ARRAY_SIZE(b->open); i++) {
+		if (!b->open[i])
+			b->open[i] = open_buffer(b, si);
+		if (!b->open[i])
 			return NULL;
-		*block = ramzswap_block_choose(b->open->room, BUFFER_BLOCKS, length);
+		*block = choose_block(b->open[i], length);
 		if (*block >= 0)
-			return b->open;
+			return b->open[i];
 	}
-	if (!b->full)
-		b->full = get_buffer(b, si);
-	empty = b->full ? empty_block(b->full) : -1;
-	if (empty < 0)
-		return NULL;
-	if (length == PAGE_SIZE) {
-		*block = empty;
-		return b->full;
-	}
-	*block = fullest_block(b->open);
-	swap(b->open->block[*block], b->full->block[empty]);
-	swap(b->open->serial[*block], b->full->serial[empty]);
-	swap(b->open->room[*block], b->full->room[empty]);
-	return b->open;
+	return NULL;
 }
 
 /*
@@ -2477,7 +2495,7 @@ static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si
 	for (i = 0; i < BUFFER_BLOCKS; i++)
 		nr_filled += !!ramzswap_block_nr(to->block[i]);
 	if (!ramzswap_blocks_worth_cleaning(nr_cleaned, nr_filled)) {
-		WRITE_ONCE(b->clean_after, jiffies + CLEAN_PAUSE);
+		pause_cleaning(b);
 		free_buffer(to);
 		put_swap_device(si);
 		return;
@@ -2493,12 +2511,13 @@ static void ramzswap_clean(struct work_struct *work)
 	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
 						  clean_work);
 	struct pack_buffer *from = NULL, *to = NULL;
+	bool ready = false;
 	struct swap_info_struct *si;
 	unsigned int nr_spare = 2;
 
-	if (!ramzswap_blocks_to_clean(&b->blocks) || READ_ONCE(b->cleaning) ||
-	    time_in_range_open(jiffies, READ_ONCE(b->clean_after) - CLEAN_PAUSE,
-			       READ_ONCE(b->clean_after)))
+	scoped_guard(spinlock_irqsave, &b->lock)
+		ready = may_clean(b);
+	if (!ready)
 		return;
 	/* A hibernation image may refer to the old places. */
 	if (pm_suspended_storage())
@@ -2567,8 +2586,8 @@ static void ramzswap_discard(struct work_struct *work)
 	while (from < b->nr_blocks && !READ_ONCE(b->stopped) && !pm_suspended_storage()) {
 		first = 0;
 		scoped_guard(spinlock_irqsave, &b->lock) {
-			/* Leave enough blocks to others: this holds a whole group. */
-			if (nr_available(b) < PAGE_SIZE)
+			/* This holds a whole group, so leave another one to others. */
+			if (nr_available(b) < 2 * RAMZSWAP_GROUP_BLOCKS)
 				return;
 			first = ramzswap_blocks_hold_emptied(&b->blocks, &from, &nr);
 		}
@@ -2690,7 +2709,7 @@ static int activate_bdev(struct ramzswap_backing *b, const char **why)
 	*why = bdev_fault(b->bdev);
 	if (*why)
 		return -EINVAL;
-	b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, U32_MAX);
+	b->nr_blocks = min_t(u64, bdev_nr_bytes(b->bdev) >> PAGE_SHIFT, RAMZSWAP_MAX_BLOCKS);
 	/* Not a ramzswap device, whose inode swapon locks before its own lock. */
 	inode_lock_nested(inode, I_MUTEX_CHILD);
 	*why = "it is in use for swap already";
@@ -2716,7 +2735,7 @@ static int activate_file(struct ramzswap_backing *b, const char *path,
 	if (!sis)
 		return -ENOMEM;
 	sis->swap_extent_root = RB_ROOT;
-	sis->max = min_t(u64, i_size_read(inode) >> PAGE_SHIFT, U32_MAX);
+	sis->max = min_t(u64, i_size_read(inode) >> PAGE_SHIFT, RAMZSWAP_MAX_BLOCKS);
 	b->sis = sis;
 
 	*why = "it is too small";
@@ -2779,6 +2798,7 @@ static int alloc_buffers(struct ramzswap_backing *b)
 		struct pack_buffer *buf = &b->buffers[i];
 
 		buf->b = b;
+		buf->index = i;
 		INIT_WORK(&buf->work, ramzswap_end_buffer);
 		for (block = 0; block < BUFFER_BLOCKS; block++) {
 			buf->block[block] = (void *)get_zeroed_page(GFP_KERNEL);
@@ -2949,7 +2969,6 @@ struct ramzswap_backing *ramzswap_backing_open(struct ramzswap *rz, const char *
 	if (!b)
 		return ERR_PTR(-ENOMEM);
 	b->rz = rz;
-	b->clean_after = jiffies;
 	spin_lock_init(&b->pack_lock);
 	spin_lock_init(&b->read_lock);
 	spin_lock_init(&b->lock);

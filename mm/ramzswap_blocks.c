@@ -29,10 +29,10 @@
  * needs.  Only the kernel that wrote a block reads it, so numbers have the machine's
  * byte order.
  *
- * An object never spans blocks, so a read takes one block.  As many blocks as one
- * write takes are open for objects, and each object goes where it leaves the least
- * room.  If it fits nowhere, the fullest block is closed.  With real pages, that loses
- * 3 to 6 % of the space, headers included.
+ * An object never spans blocks, so a read takes one block.  Two buffers collect
+ * objects, each for as many blocks as one write takes, and each object goes where it
+ * leaves the least room.  With real pages, that loses 3 to 6 % of the space, headers
+ * included.
  *
  * A whole page leaves no room in its block for a checksum.  Its checksum is in memory
  * instead.
@@ -55,7 +55,7 @@
  * What that costs depends on the order in which pages are freed.  Neighbours in time
  * are often freed together, and then it costs next to nothing.  The worst case is a
  * random order: in a model with pages of three real programs, compressed with LZ4,
- * that takes 1.7 written blocks for one that is new if the device is 80 % full, and
+ * that takes 1.6 written blocks for one that is new if the device is 80 % full, and
  * 2.3 if it is 90 % full.  Smaller pages cost more, 2.0 and 2.9 with zstd: with many
  * pages in a block, all blocks are about equally empty.  To clean the emptiest block
  * of all each time, and only when 1 % is free, would cost 2 to 8 % less, but up to
@@ -381,8 +381,8 @@ static_assert(STATE_WANTED >> __bf_shf(STATE_WANTED) >= RAMZSWAP_BLOCK_OBJECTS);
 /* The units of each page are rounded up. */
 static_assert(RAMZSWAP_BLOCK_UNITS + RAMZSWAP_BLOCK_OBJECTS <= STATE_UNITS);
 
-/* The states of a group fill a page.  A search skips full groups. */
-#define BLOCKS_PER_GROUP	(PAGE_SIZE / sizeof(u16))
+/* A search skips full groups. */
+#define BLOCKS_PER_GROUP	RAMZSWAP_GROUP_BLOCKS
 
 static unsigned long nr_groups(const struct ramzswap_blocks *blocks)
 {
@@ -471,7 +471,7 @@ static bool make_states(struct ramzswap_blocks *blocks, unsigned long block)
 /**
  * ramzswap_blocks_init() - set up the blocks of a device, all free
  * @blocks: the structure to fill in
- * @nr: the number of blocks, at least 2
+ * @nr: the number of blocks, from 2 to %RAMZSWAP_MAX_BLOCKS
  *
  * Context: May sleep.
  * Return: 0 or -ENOMEM.  In both cases, the caller must call

@@ -8,6 +8,7 @@
 
 #include <linux/bits.h>
 #include <linux/bitfield.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 
 /* === Where a slot's page is ============================================== */
@@ -136,6 +137,15 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
 			  unsigned int length);
 
 /* === Which blocks are free =============================================== */
+
+/* The states of a group fill a page. */
+#define RAMZSWAP_GROUP_BLOCKS	(PAGE_SIZE / sizeof(u16))
+
+/*
+ * Numbers of blocks have 32 bits.  Where a long has no more, those of the group behind
+ * the last one must not overflow.
+ */
+#define RAMZSWAP_MAX_BLOCKS	(U32_MAX - 2 * RAMZSWAP_GROUP_BLOCKS)
 
 /**
  * struct ramzswap_blocks - the blocks of a backing device

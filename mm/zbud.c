@@ -68,13 +68,14 @@
  * counts, pins and buckets, and the handles of the objects.  A task that has
  * read a handle locks the shard that it names and reads the handle again.  If it
  * is unchanged, the object is there until the lock is dropped.  No task holds two
- * shard locks.  Shard locks are taken under the page lock, the swap cluster lock
- * and the lock of zswap's index, and no lock is taken under them.
+ * shard locks.  Shard locks are taken under the page lock, the swap cluster lock,
+ * the lock of zswap's index and zram's slot lock, and no lock is taken under them.
  */
 
 #include <linux/bitmap.h>
 #include <linux/cleanup.h>
 #include <linux/cpumask.h>
+#include <linux/export.h>
 #include <linux/hash.h>
 #include <linux/init.h>
 #include <linux/list.h>
@@ -164,6 +165,7 @@ static_assert(__alignof__(struct zbud_shard) > FOLIO_MAPPING_FLAGS);
 /**
  * struct zbud_pool - the objects of one user
  * @nr_pages: pages in the pool
+ * @nr_compacted: pages that compaction has freed
  * @compaction: the worker that compacts the pool
  * @shrinker: compacts the pool under memory pressure
  * @rcu: frees the pool when migration can no longer reach it through one of its
@@ -175,6 +177,7 @@ static_assert(__alignof__(struct zbud_shard) > FOLIO_MAPPING_FLAGS);
  */
 struct zbud_pool {
 	atomic_long_t nr_pages;
+	atomic_long_t nr_compacted;
 	struct delayed_work compaction;
 	struct shrinker *shrinker;
 	struct rcu_head rcu;
@@ -1071,6 +1074,7 @@ static unsigned long compact_shard(struct zbud_shard *shard, unsigned int parts,
 	while (done < nr && tries && shard_sparse(shard, parts)) {
 		switch (shard_empty_page(shard)) {
 		case ZBUD_EMPTIED:
+			atomic_long_inc(&shard_pool(shard)->nr_compacted);
 			done++;
 			break;
 		case ZBUD_PINNED:
@@ -1100,6 +1104,7 @@ void zbud_compact(struct zbud_pool *pool)
 	for (i = 0; i < pool->nr_shards; i++)
 		compact_shard(&pool->shards[i], ZBUD_SHRINK_STOP, ULONG_MAX);
 }
+EXPORT_SYMBOL_GPL(zbud_compact);
 
 static void compaction_worker(struct work_struct *work)
 {
@@ -1308,6 +1313,7 @@ int zbud_store(struct zbud_pool *pool, const void *src, size_t size, gfp_t gfp,
 		store_in_new_page(pool, &data, gfp, nid)) ||
 	       store_in_shards(pool, &data, ZBUD_MAX_SHARDS) ? 0 : -ENOMEM;
 }
+EXPORT_SYMBOL_GPL(zbud_store);
 
 /**
  * zbud_free() - free an object
@@ -1347,6 +1353,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 		queue_delayed_work(system_dfl_wq, &pool->compaction,
 				   ZBUD_COMPACT_DELAY);
 }
+EXPORT_SYMBOL_GPL(zbud_free);
 
 /**
  * zbud_read_begin() - start reading an object
@@ -1390,6 +1397,7 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 	spin_unlock(&shard->lock);
 	return 0;
 }
+EXPORT_SYMBOL_GPL(zbud_read_begin);
 
 /**
  * zbud_read_end() - end reading an object
@@ -1406,6 +1414,58 @@ void zbud_read_end(struct scatterlist *sg)
 	for (; sg; sg = sg_next(sg))
 		page_unpin(sg_page(sg));
 }
+EXPORT_SYMBOL_GPL(zbud_read_end);
+
+/**
+ * zbud_move_handle() - make another word the handle of an object
+ * @pool: the pool
+ * @from: the object's handle; 0 afterwards.  Nobody may be using it.
+ * @to: the word that becomes the handle.  It belongs to zbud from now on.
+ *
+ * The object stays where it is.  So its owner can store another one with the old
+ * word, and free this one only if that succeeds.
+ *
+ * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
+ */
+void zbud_move_handle(struct zbud_pool *pool, unsigned long *from,
+		      unsigned long *to)
+{
+	struct zbud_shard *shard;
+	struct zbud_object obj;
+	unsigned long word;
+	unsigned int i;
+
+	shard = lock_object(pool, from, &word);
+	if (find_object(shard, from, word, &obj, false)) {
+		for (i = 0; i < obj.nr_parts; i++) {
+			struct zbud_run *run = &obj.parts[i];
+
+			/* The object is lost, but can still be freed. */
+			if (page_bad(run->page))
+				continue;
+			write_header(run, 0, (unsigned long)to |
+				     (read_header(run, 0) & ZBUD_PART_MASK));
+		}
+	}
+	WRITE_ONCE(*to, word);
+	WRITE_ONCE(*from, 0);
+	spin_unlock(&shard->lock);
+}
+EXPORT_SYMBOL_GPL(zbud_move_handle);
+
+/**
+ * zbud_footprint() - room that an object needs in a page
+ * @size: its size in bytes
+ *
+ * Return: bytes; PAGE_SIZE if no other object fits in the page.
+ */
+size_t zbud_footprint(size_t size)
+{
+	if (size_is_tiny(size))
+		return bucket_units(tiny_bucket(size)) * ZBUD_CELL_UNIT;
+	return chunks_to_bytes(size_to_chunks(size));
+}
+EXPORT_SYMBOL_GPL(zbud_footprint);
 
 /**
  * zbud_total_pages() - size of a pool
@@ -1417,6 +1477,20 @@ unsigned long zbud_total_pages(struct zbud_pool *pool)
 {
 	return atomic_long_read(&pool->nr_pages);
 }
+EXPORT_SYMBOL_GPL(zbud_total_pages);
+
+/**
+ * zbud_pages_compacted() - the success of compaction
+ * @pool: the pool
+ *
+ * Return: the number of pages that compaction has freed so far, by itself, for
+ * zbud_compact() and under memory pressure.
+ */
+unsigned long zbud_pages_compacted(struct zbud_pool *pool)
+{
+	return atomic_long_read(&pool->nr_compacted);
+}
+EXPORT_SYMBOL_GPL(zbud_pages_compacted);
 
 /**
  * zbud_meta_bytes() - memory that a pool uses besides its pages
@@ -1482,6 +1556,7 @@ struct zbud_pool *zbud_create_pool(void)
 {
 	return create_pool(shards_for(num_possible_cpus(), totalram_pages()));
 }
+EXPORT_SYMBOL_GPL(zbud_create_pool);
 
 /**
  * zbud_destroy_pool() - free a pool
@@ -1505,6 +1580,7 @@ void zbud_destroy_pool(struct zbud_pool *pool)
 	}
 	kvfree_rcu(pool, rcu);
 }
+EXPORT_SYMBOL_GPL(zbud_destroy_pool);
 
 #ifdef CONFIG_ZBUD_KUNIT_TEST
 #include "tests/zbud-kunit.h"

@@ -101,7 +101,7 @@ boot() {
 	tr -d '\r' <"$log" | grep -v '^@' || :
 	if [ $status != 0 ] || ! tr -d '\r' <"$log" | grep -qx "@end $part"; then
 		not_ok "debian: $part # status $status; see $klog"
-	elif sed 's/\r//; /Command line:/d' "$klog" | grep -E -A 20 "$SPLATS" >"$WORK/splats"; then
+	elif sed -E -e 's/\r//; /Command line:/d' -e "${NO_MEMORY}d" "$klog" | grep -E -A 20 "$SPLATS" >"$WORK/splats"; then
 		not_ok "debian: $part # the kernel complained"
 		sed 's/^/    /' "$WORK/splats"
 	elif ! grep -qE 'reboot: (Power down|Restarting system)' "$klog"; then

@@ -29,8 +29,13 @@ int zbud_read_begin(struct zbud_pool *pool, unsigned long *handle,
 		    struct scatterlist *sg, size_t len);
 void zbud_read_end(struct scatterlist *sg);
 
+void zbud_move_handle(struct zbud_pool *pool, unsigned long *from,
+		      unsigned long *to);
+size_t zbud_footprint(size_t size);
+
 void zbud_compact(struct zbud_pool *pool);
 unsigned long zbud_total_pages(struct zbud_pool *pool);
+unsigned long zbud_pages_compacted(struct zbud_pool *pool);
 size_t zbud_meta_bytes(struct zbud_pool *pool);
 
 #endif /* _LINUX_ZBUD_H */

@@ -458,6 +458,30 @@ static void blocks_are_all_handed_out(struct kunit *test)
 	ramzswap_blocks_destroy(&m->blocks);
 }
 
+/* Where a long has 32 bits, the numbers of the last group must not overflow. */
+static void largest_device_ends_where_it_should(struct kunit *test)
+{
+	unsigned long last = RAMZSWAP_MAX_BLOCKS - 1, from = last, size;
+	struct ramzswap_blocks blocks;
+	unsigned int got;
+
+	KUNIT_ASSERT_EQ(test, ramzswap_blocks_init(&blocks, RAMZSWAP_MAX_BLOCKS), 0);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_nr_free(&blocks), last);
+	blocks.spare = (void *)__get_free_page(GFP_KERNEL);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold(&blocks, last, 16, 1, &got), last);
+	KUNIT_EXPECT_EQ(test, got, 1);
+	ramzswap_blocks_let_go(&blocks, last, false);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold_emptied(&blocks, &from, &size),
+			round_down(last, BLOCKS_PER_GROUP));
+	KUNIT_EXPECT_EQ(test, size, last % BLOCKS_PER_GROUP + 1);
+	KUNIT_EXPECT_GT(test, from, last);
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold_emptied(&blocks, &from, &size), 0);
+	KUNIT_EXPECT_GT(test, from, last);
+	free_page((unsigned long)ramzswap_blocks_take_unused(&blocks));
+	free_page((unsigned long)blocks.spare);
+	ramzswap_blocks_destroy(&blocks);
+}
+
 /* A group that becomes free is found once, and nobody gets it while it is held. */
 static void emptied_group_is_held_as_a_whole(struct kunit *test)
 {
@@ -862,6 +886,7 @@ static struct kunit_case ramzswap_blocks_test_cases[] = {
 	KUNIT_CASE(object_goes_where_it_leaves_the_least_room),
 	KUNIT_CASE(blocks_are_as_in_a_model),
 	KUNIT_CASE(blocks_are_all_handed_out),
+	KUNIT_CASE(largest_device_ends_where_it_should),
 	KUNIT_CASE(emptied_group_is_held_as_a_whole),
 	KUNIT_CASE(rotten_block_is_not_used_again),
 	KUNIT_CASE(full_device_can_begin_to_clean),

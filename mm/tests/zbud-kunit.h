@@ -1168,6 +1168,72 @@ static void a_corrupt_page_is_not_migrated(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 0);
 }
 
+/* === Handles that move =================================================== */
+
+/* Use another word as the handle for a moment. */
+static void move_handle_there_and_back(struct zbud_pool *pool,
+				       struct zbud_test_object *obj)
+{
+	unsigned long other;
+
+	zbud_move_handle(pool, &obj->handle, &other);
+	zbud_move_handle(pool, &other, &obj->handle);
+}
+
+static void an_object_keeps_its_bytes_under_another_handle(struct kunit *test)
+{
+	const size_t sizes[] = { 1, 1000, PAGE_SIZE, split_size(60, 50) };
+	struct zbud_test_object objs[4] = {}, moved[4] = {}, fillers[2] = {};
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	use_one_shard(test);
+	make_holes(test, fillers, 60, 50);
+	for (i = ARRAY_SIZE(sizes); i--; )
+		must_store(test, &objs[i], sizes[i]);
+	/* The holes hold one object of two parts. */
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2 + 3);
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		moved[i] = objs[i];
+		zbud_move_handle(t->pool, &objs[i].handle, &moved[i].handle);
+		KUNIT_EXPECT_EQ(test, objs[i].handle, 0);
+		must_be_same(test, &moved[i]);
+	}
+	/* Migration rewrites the new words. */
+	if (IS_ENABLED(CONFIG_MIGRATION)) {
+		for (i = 0; i < 3; i++)
+			must_migrate(test, &moved[i], true);
+		for (i = 0; i < 2; i++)
+			must_migrate(test, &fillers[i], true);
+	}
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		KUNIT_EXPECT_EQ(test, objs[i].handle, 0);
+	free_objects(test, moved, ARRAY_SIZE(sizes));
+	free_objects(test, fillers, 2);
+}
+
+static void the_footprint_is_what_an_object_takes(struct kunit *test)
+{
+	struct zbud_test_object obj = {};
+	size_t size;
+
+	for (size = 1; size <= PAGE_SIZE; size += PAGE_SIZE / SZ_4K) {
+		struct page *page;
+
+		must_store(test, &obj, size);
+		page = handle_page(obj.handle);
+		KUNIT_ASSERT_EQ_MSG(test, zbud_footprint(size),
+				    page_has_cells(page) ? cell_size(page) :
+				    PAGE_SIZE - chunks_to_bytes(page_free_chunks(page)),
+				    "%zu bytes", size);
+		free_objects(test, &obj, 1);
+	}
+	/* Compressors may return more than a page. */
+	KUNIT_EXPECT_EQ(test, zbud_footprint(PAGE_SIZE + 1), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, zbud_footprint(2 * PAGE_SIZE), PAGE_SIZE);
+}
+
 /* === Compaction ========================================================== */
 
 #define POOL_OBJECTS	4000U
@@ -1529,6 +1595,7 @@ static void only_objects_in_a_bad_frame_are_lost(struct kunit *test)
 	for (i = 0; i < 2; i++)
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[i].handle, sg,
 						      size), -EIO);
+	move_handle_there_and_back(t->pool, &objs[0]);
 	must_be_same(test, &other);
 
 	/* It is not used for anything, now or after a part of it is free. */
@@ -1570,6 +1637,8 @@ static void a_split_object_with_a_part_in_a_bad_frame_is_lost(struct kunit *test
 
 		poison(test, parts.parts[i].page);
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
+		if (i)
+			move_handle_there_and_back(t->pool, &obj);
 		/* Moving the second part would write to the first one. */
 		if (!i)
 			KUNIT_EXPECT_FALSE(test, owner_agrees(&parts.parts[1]));
@@ -1906,6 +1975,7 @@ static const char *churn(struct zbud_pool *pool, u8 *buf,
 		}
 		if (!same(pool, buf, obj))
 			return "an object has changed";
+		move_handle_there_and_back(pool, obj);
 		if (prandom_u32_state(&rnd) % 2)
 			zbud_free(pool, &obj->handle);
 		if (step % 1024 == 0)
@@ -2086,6 +2156,8 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE(both_parts_of_an_object_can_be_migrated),
 	KUNIT_CASE_PARAM(a_pinned_page_is_not_migrated, kind_gen_params),
 	KUNIT_CASE_PARAM(an_isolated_page_can_be_emptied, kind_gen_params),
+	KUNIT_CASE(an_object_keeps_its_bytes_under_another_handle),
+	KUNIT_CASE(the_footprint_is_what_an_object_takes),
 	KUNIT_CASE_PARAM(a_corrupt_page_is_not_migrated, kind_gen_params),
 	KUNIT_CASE(what_is_freed_comes_back_by_itself),
 	KUNIT_CASE(an_idle_shard_keeps_about_a_page),

@@ -71,8 +71,7 @@ static struct model {
 	struct ramzswap_blocks blocks;
 	u64 places[NR_BLOCKS * RAMZSWAP_BLOCK_OBJECTS];	/* of each slot's page */
 	bool pending[NR_BLOCKS * RAMZSWAP_BLOCK_OBJECTS];	/* it is in a buffer of new pages */
-	struct buffer open, full, moved;
-	unsigned int nr_full;
+	struct buffer open[2], moved;
 	u32 generation;
 	unsigned long clean_from;
 	bool greedy;
@@ -123,7 +122,7 @@ static void write_buffer(struct buffer *buf)
 
 	if (ramzswap_blocks_needs_spare(&m.blocks))
 		m.blocks.spare = (void *)__get_free_page(GFP_KERNEL);
-	if (buf == &m.full)
+	if (buf != &m.moved)
 		available -= min(available, ramzswap_blocks_reserve(&m.blocks));
 	for (i = 0; i < BUFFER_BLOCKS; i++)
 		left += !!ramzswap_block_nr(buf->block[i]);
@@ -243,45 +242,40 @@ static bool clean_blocks(void)
 	return true;
 }
 
-/* Choose an open block for a page, like choose_buffer(). */
-static unsigned int choose_open_block(unsigned int length)
+/* Choose an open buffer for a page, and its block, like choose_buffer(). */
+static struct buffer *choose_buffer(unsigned int length, int *block)
 {
-	int i = ramzswap_block_choose(m.open.room, BUFFER_BLOCKS, length);
-	unsigned int fullest = 0;
-
-	if (i >= 0)
-		return i;
-	if (m.nr_full == BUFFER_BLOCKS) {
-		write_buffer(&m.full);
-		m.nr_full = 0;
-		while (to_clean() && clean_blocks())
-			;
-		m.most_used = max(m.most_used, (double)m.blocks.nr_used / m.blocks.nr_units);
+	for (unsigned int i = 0; i < 2; i++) {
+		*block = ramzswap_block_choose(m.open[i].room, BUFFER_BLOCKS, length);
+		if (*block >= 0)
+			return &m.open[i];
 	}
-	for (i = 1; i < (int)BUFFER_BLOCKS; i++)
-		if (m.open.room[i] < m.open.room[fullest])
-			fullest = i;
-	memcpy(m.full.block[m.nr_full++], m.open.block[fullest], PAGE_SIZE);
-	ramzswap_block_init(m.open.block[fullest]);
-	m.open.room[fullest] = ramzswap_block_room(m.open.block[fullest]);
-	return fullest;
+	write_buffer(&m.open[0]);
+	m.open[0] = m.open[1];
+	empty_buffer(&m.open[1]);
+	while (to_clean() && clean_blocks())
+		;
+	m.most_used = max(m.most_used, (double)m.blocks.nr_used / m.blocks.nr_units);
+	return choose_buffer(length, block);
 }
 
 /* The page of a slot gets new contents. */
 static void write_page(u32 slot)
 {
-	unsigned int length = sizes[random() % nr_sizes], i;
+	unsigned int length = sizes[random() % nr_sizes];
+	struct buffer *buf;
 	void *data;
+	int i;
 
 	if (m.pending[slot])
 		return;
 	if (m.places[slot])
 		ramzswap_blocks_put(&m.blocks, m.places[slot]);
 	m.places[slot] = 0;
-	i = choose_open_block(length);
+	buf = choose_buffer(length, &i);
 	m.pending[slot] = true;
-	ramzswap_block_add(m.open.block[i], slot, length, 0, &data);
-	m.open.room[i] = ramzswap_block_room(m.open.block[i]);
+	ramzswap_block_add(buf->block[i], slot, length, 0, &data);
+	buf->room[i] = ramzswap_block_room(buf->block[i]);
 }
 
 /* Fill the device, and change its pages. */
@@ -295,8 +289,8 @@ static void run(const struct order *order, bool greedy)
 	srandom(7);
 	if (ramzswap_blocks_init(&m.blocks, NR_BLOCKS))
 		errx(1, "no memory for the states of blocks");
-	empty_buffer(&m.open);
-	empty_buffer(&m.full);
+	empty_buffer(&m.open[0]);
+	empty_buffer(&m.open[1]);
 	empty_buffer(&m.moved);
 	while (m.blocks.nr_used < NR_BLOCKS * order->percent / 100)
 		write_page(nr_slots++);

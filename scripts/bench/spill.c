@@ -236,25 +236,41 @@ static void measure(unsigned long mib)
 		touch(&r, i, false);
 }
 
+static bool ramzswap_is_used(void)
+{
+	FILE *f = fopen(RAMZSWAP "initstate", "r");
+	bool used = f && fgetc(f) == '1';
+
+	if (f)
+		fclose(f);
+	return used;
+}
+
 static void write_cold_pages(void)
 {
+	bool device = ramzswap_is_used();
 	struct region r = region_make("cold", COLD_MIB);
 	unsigned long long written, allocated;
+	char limit[16] = "";
 	struct io before;
-	int i;
+	int i, fd;
 
+	fd = open(ZSWAP_LIMIT, O_RDONLY);
+	if (fd < 0 || read(fd, limit, sizeof(limit) - 1) <= 0)
+		err(1, ZSWAP_LIMIT);
+	close(fd);
 	write_file(ZSWAP_LIMIT, "50");
 	region_fill(&r, MADV_NOHUGEPAGE);
 	for (i = 0; i < 3; i++)
 		madvise(r.mem, (r.nr_pages - 1) * PAGE_SIZE, MADV_PAGEOUT);
-	if (!access(RAMZSWAP "squeeze", F_OK))
+	if (device)
 		write_file(RAMZSWAP "squeeze", "1T");
 	settle();
 
 	before = io_now();
 	written = vm_events("pswpout");
 	allocated = vm_events("pgalloc_");
-	if (!access(RAMZSWAP "writeback", F_OK)) {
+	if (device) {
 		write_file(RAMZSWAP "writeback", "1T");
 	} else {
 		/* The next page to store finds the pool full, and wakes the worker. */
@@ -266,6 +282,7 @@ static void write_cold_pages(void)
 	report_written(before, written);
 	for (i = 0; i < (int)r.nr_pages; i++)
 		touch(&r, i, false);
+	write_file(ZSWAP_LIMIT, limit);
 }
 
 int main(int argc, char **argv)
