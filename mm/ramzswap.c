@@ -177,6 +177,12 @@ static bool nomem_for_long(struct ramzswap *rz)
 	       time_after(jiffies, READ_ONCE(rz->nomem_since) + RAMZSWAP_NOMEM_TIME);
 }
 
+static long nr_anon_pages(void)
+{
+	return global_node_page_state(NR_ACTIVE_ANON) +
+	       global_node_page_state(NR_INACTIVE_ANON);
+}
+
 /*
  * Is everything that is left incompressible, or only what was tried?  Once as
  * many pages were refused as there are anonymous pages, all of them were
@@ -186,8 +192,7 @@ static bool nomem_for_long(struct ramzswap *rz)
  */
 static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 {
-	long all = global_node_page_state(NR_ACTIVE_ANON) +
-		   global_node_page_state(NR_INACTIVE_ANON);
+	long all = nr_anon_pages();
 	long streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
 
 	/* It must not take many stored pages to end a streak, however long it was. */
@@ -558,7 +563,8 @@ bool ramzswap_is_poor(struct ramzswap_share *share)
 {
 	struct ramzswap *rz = container_of(share, struct ramzswap, share);
 
-	return READ_ONCE(rz->full) && poor_for_long(rz, 0);
+	return READ_ONCE(rz->full) &&
+	       atomic_long_read(&share->poor_streak) >= nr_anon_pages();
 }
 
 /**
@@ -915,61 +921,50 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 static DEVICE_ATTR_RW(mem_limit);
 
 /*
- * Get the arguments of zswap_squeeze() or zswap_write_back().  These run for long, so
- * a reference would block swapoff.  They check that the swap area still is the
- * device's.
- *
- * Return: the number of the swap area, or a negative errno.
+ * Have zswap do something with so many of the oldest pages.  @run takes long, so a
+ * reference would block swapoff.  It checks that the swap area still is the device's.
  */
-static int parse_amount(struct ramzswap *rz, struct device_attribute *attr,
-			const char *buf, u64 *bytes)
+static ssize_t store_amount(struct device *dev, struct device_attribute *attr,
+			    const char *buf, size_t len,
+			    int (*run)(struct ramzswap_share *share, int type, u64 bytes),
+			    const char *unsupported)
 {
+	struct ramzswap *rz = dev_to_ramzswap(dev);
 	struct swap_info_struct *si;
-	int type;
+	int type, err;
+	u64 bytes;
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (parse_size(buf, bytes))
+	if (parse_size(buf, &bytes))
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
 	/* It will be rounded up to pages. */
-	*bytes = min_t(u64, *bytes, S64_MAX);
+	bytes = min_t(u64, bytes, S64_MAX);
 	si = ramzswap_get_swap(rz);
 	if (!si)
 		return refuse(rz, attr->attr.name, buf, "the device is not in use", -ENODEV);
 	type = si->type;
 	put_swap_device(si);
-	return type;
+
+	err = run(&rz->share, type, bytes);
+	if (err == -EOPNOTSUPP)
+		return refuse(rz, attr->attr.name, buf, unsupported, err);
+	return err ? err : len;
 }
 
 static ssize_t squeeze_store(struct device *dev, struct device_attribute *attr,
 			     const char *buf, size_t len)
 {
-	struct ramzswap *rz = dev_to_ramzswap(dev);
-	u64 bytes;
-	int type = parse_amount(rz, attr, buf, &bytes), err;
-
-	if (type < 0)
-		return type;
-	err = zswap_squeeze(&rz->share, type, bytes);
-	if (err == -EOPNOTSUPP)
-		return refuse(rz, attr->attr.name, buf, "zswap.cold_compressor is empty", err);
-	return err ? err : len;
+	return store_amount(dev, attr, buf, len, zswap_squeeze,
+			    "zswap.cold_compressor is empty");
 }
 static DEVICE_ATTR_WO(squeeze);
 
 static ssize_t writeback_store(struct device *dev, struct device_attribute *attr,
 			       const char *buf, size_t len)
 {
-	struct ramzswap *rz = dev_to_ramzswap(dev);
-	u64 bytes;
-	int type = parse_amount(rz, attr, buf, &bytes), err;
-
-	if (type < 0)
-		return type;
-	if (!READ_ONCE(rz->backing))
-		return refuse(rz, attr->attr.name, buf, "there is no backing device", -EOPNOTSUPP);
-	err = zswap_write_back(&rz->share, type, bytes);
-	return err ? err : len;
+	return store_amount(dev, attr, buf, len, zswap_write_back,
+			    "there is no backing device");
 }
 static DEVICE_ATTR_WO(writeback);
 

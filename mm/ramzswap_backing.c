@@ -2128,10 +2128,11 @@ static void flush(struct ramzswap_backing *b, bool both)
 	scoped_guard(spinlock, &b->pack_lock) {
 		if (!both && !b->open[1])
 			break;
-		swap(first, b->open[0]);
-		swap(second, b->open[1]);
-		if (!both)
-			swap(second, b->open[0]);
+		first = b->open[0];
+		if (both)
+			second = b->open[1];
+		b->open[0] = both ? NULL : b->open[1];
+		b->open[1] = NULL;
 	}
 	if (first)
 		submit_buffer(first);

@@ -541,7 +541,7 @@ unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes)
  * @bytes: how much to write, in bytes before compression
  *
  * Context: May sleep for a long time.  The device may be swapped off meanwhile.
- * Return: 0, or -EINTR after a signal.
+ * Return: 0; -EINTR after a signal; or -EOPNOTSUPP if the device has no storage.
  */
 int zswap_write_back(struct ramzswap_share *share, int type, u64 bytes)
 {
@@ -553,6 +553,8 @@ int zswap_write_back(struct ramzswap_share *share, int type, u64 bytes)
 		.to_free = U64_MAX,
 	};
 
+	if (READ_ONCE(zswap_lrus[type].in_memory))
+		return -EOPNOTSUPP;
 	zswap_reclaim_pages(&zswap_lrus[type], share, &walk);
 	return signal_pending(current) ? -EINTR : 0;
 }

@@ -16,7 +16,6 @@
  * thousand of what was done in the same time before.
  */
 #include <sys/wait.h>
-#include <time.h>
 
 #include "region.h"
 
@@ -28,14 +27,6 @@
 #define BUSY_NS		(20ULL * 1000000000)
 /* Pages are compressed again when they are 30 to 65 seconds old. */
 #define COLD_SECONDS	90
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static void report(const char *name, const char *suffix, double value)
 {

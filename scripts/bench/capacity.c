@@ -17,7 +17,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "region.h"
 
@@ -29,14 +28,6 @@ struct progress {
 
 /* Of each MiB that is written, so many pages are random ones that were written before, and are read. */
 #define READ_BACK	16
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static bool is_random(const char *kind, unsigned long i)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory that is filled with real pages, touched and verified, and the disk's counters: what the programs that
- * measure aging and capacity share. Each is a single file, so everything is static, and inline, as not all use all of it.
+ * Memory that is filled with real pages, touched and verified, the disk's counters, and the clock: what the programs
+ * that measure aging and capacity share. Each is a single file, so everything is static, and inline, as not all use all of it.
  */
 #ifndef BENCH_REGION_H
 #define BENCH_REGION_H
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE_SIZE		4096UL
@@ -63,6 +64,15 @@ static void *get(size_t size)
 	if (p == MAP_FAILED)
 		err(1, "mmap");
 	return p;
+}
+
+/* Nanoseconds */
+static inline uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
 }
 
 static inline void write_file(const char *path, const char *value)

@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <sys/swap.h>
-#include <time.h>
 
 #include "region.h"
 
@@ -31,14 +30,6 @@
 struct io {
 	unsigned long long reads, read_sectors, writes, write_sectors;
 };
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ULL + t.tv_nsec;
-}
 
 static struct io io_now(void)
 {

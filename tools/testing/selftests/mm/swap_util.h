@@ -131,4 +131,27 @@ static inline int make_swap_disk(off_t size, char *path, size_t path_size)
 	return fd;
 }
 
+/* Swap on such an area, before all others, or skip the test. */
+static inline void swap_on_disk(off_t size, char *path, size_t path_size)
+{
+	int fd = make_swap_disk(size, path, path_size);
+
+	if (fd < 0)
+		ksft_exit_skip("no loop device\n");
+	if (swapon(path, SWAP_FIRST))
+		err(KSFT_FAIL, "swapon %s", path);
+	close(fd);
+}
+
+static inline char *map_pages(size_t size)
+{
+	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			   -1, 0);
+
+	if (pages == MAP_FAILED)
+		err(KSFT_FAIL, "mmap");
+	madvise(pages, size, MADV_NOHUGEPAGE);
+	return pages;
+}
+
 #endif

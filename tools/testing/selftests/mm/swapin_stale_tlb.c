@@ -102,8 +102,8 @@ int main(void)
 	size_t size;
 	time_t end = time(NULL) + MAX_SECONDS;
 	pthread_t reader, writer;
-	char path[32], percent[16];
-	int fd, round;
+	char path[32], percent[16] = "";
+	int round;
 
 	ksft_print_header();
 	ksft_set_plan(1);
@@ -112,16 +112,8 @@ int main(void)
 		ksft_exit_skip("needs two CPUs\n");
 	page_size = getpagesize();
 	size = NR_PAGES * page_size;
-	fd = make_swap_disk(2 * size, path, sizeof(path));
-	if (fd < 0)
-		ksft_exit_skip("no loop device\n");
-	if (swapon(path, SWAP_FIRST))
-		err(KSFT_FAIL, "swapon %s", path);
-	close(fd);
-	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pages == MAP_FAILED)
-		err(KSFT_FAIL, "mmap");
-	madvise(pages, size, MADV_NOHUGEPAGE);
+	swap_on_disk(2 * size, path, sizeof(path));
+	pages = map_pages(size);
 	fill(pages, size);
 	for (int i = 0; i < NR_PAGES; i++)
 		*first_word(i) = 0;

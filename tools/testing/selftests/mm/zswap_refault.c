@@ -15,21 +15,12 @@ int main(void)
 	unsigned long written, refaults;
 	char path[32], percent[16] = "", *pages;
 	size_t page_size = getpagesize(), size = NR_PAGES * page_size;
-	int fd;
 
 	ksft_print_header();
 	ksft_set_plan(1);
 	need_zswap(percent, sizeof(percent));
-	fd = make_swap_disk(2 * size, path, sizeof(path));
-	if (fd < 0)
-		ksft_exit_skip("no loop device\n");
-	if (swapon(path, SWAP_FIRST))
-		err(KSFT_FAIL, "swapon %s", path);
-	close(fd);
-	pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pages == MAP_FAILED)
-		err(KSFT_FAIL, "mmap");
-	madvise(pages, size, MADV_NOHUGEPAGE);
+	swap_on_disk(2 * size, path, sizeof(path));
+	pages = map_pages(size);
 	fill(pages, size);
 	page_out(pages, size - page_size);
 

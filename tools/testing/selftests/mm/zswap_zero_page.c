@@ -56,24 +56,15 @@ int main(void)
 	char path[32], percent[16] = "", *others;
 	unsigned long bad = 0, nr_written;
 	pthread_t reader;
-	int fd, round;
+	int round;
 
 	ksft_print_header();
 	ksft_set_plan(1);
 	need_zswap(percent, sizeof(percent));
-	fd = make_swap_disk(64 << 20, path, sizeof(path));
-	if (fd < 0)
-		ksft_exit_skip("no loop device\n");
-	if (swapon(path, SWAP_FIRST))
-		err(KSFT_FAIL, "swapon %s", path);
-	close(fd);
+	swap_on_disk(64 << 20, path, sizeof(path));
 
 	page_size = getpagesize();
-	pages = mmap(NULL, (NR_PAGES + NR_OTHERS) * page_size, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (pages == MAP_FAILED)
-		err(KSFT_FAIL, "mmap");
-	madvise(pages, (NR_PAGES + NR_OTHERS) * page_size, MADV_NOHUGEPAGE);
+	pages = map_pages((NR_PAGES + NR_OTHERS) * page_size);
 	others = pages + NR_PAGES * page_size;
 	nr_written = vm_event("zswpwb");
 

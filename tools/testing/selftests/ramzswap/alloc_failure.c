@@ -14,53 +14,15 @@
 #include "swap_util.h"
 
 #define NR_PAGES	(8 * MIB / page_size)
-#define MANY_TIMES	1000000000
 
 static const char *skip_reason;
-
-static bool injector_set(const char *injector, const char *name, long long value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", injector, name);
-	return file_write_number(path, value);
-}
-
-/*
- * Let @percent of the allocations fail in tasks that opt in. Include
- * allocations that may wait, such as those of reclaim.
- */
-static bool injectors_prepare(int percent)
-{
-	const char * const injectors[] = { "failslab", "fail_page_alloc" };
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(injectors); i++)
-		if (!injector_set(injectors[i], "task-filter", 1) ||
-		    !injector_set(injectors[i], "verbose", 0) ||
-		    !injector_set(injectors[i], "ignore-gfp-wait", 0) ||
-		    !injector_set(injectors[i], "times", MANY_TIMES) ||
-		    !injector_set(injectors[i], "probability", percent))
-			return false;
-	return injector_set("fail_page_alloc", "min-order", 0) &&
-	       injector_set("fail_page_alloc", "ignore-gfp-highmem", 0);
-}
-
-/* Allocations that have failed since injectors_prepare() */
-static long long failures(const char *injector)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/times", injector);
-	return MANY_TIMES - file_number(path);
-}
 
 /* Open file: opening it could fail itself while failures are injected. */
 static int make_it_fail = -1;
 
 static bool injectors_start(int percent)
 {
-	return injectors_prepare(percent) && pwrite(make_it_fail, "1", 1, 0) == 1;
+	return injectors_prepare(percent, false) && pwrite(make_it_fail, "1", 1, 0) == 1;
 }
 
 static bool injectors_stop(void)
@@ -112,7 +74,7 @@ FIXTURE_SETUP(alloc_failure)
 	if (skip_reason)
 		SKIP(return, "%s", skip_reason);
 	make_it_fail = open("/proc/self/make-it-fail", O_WRONLY);
-	if (make_it_fail < 0 || !injectors_prepare(0))
+	if (make_it_fail < 0 || !injectors_prepare(0, false))
 		SKIP(return, "this kernel cannot let allocations fail");
 	if (variant->device && access(DEVICE_PATH, F_OK))
 		SKIP(return, "there is no " DEVICE_PATH);
@@ -294,7 +256,7 @@ TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
 	ASSERT_LE(0, reclaim);
 
 	for (i = 0; i < 100 && written < NR_PAGES * 9 / 10; i++) {
-		ASSERT_TRUE(injectors_prepare(100));
+		ASSERT_TRUE(injectors_prepare(100, false));
 		/*
 		 * The write() itself copies its data to an allocation of 8 or
 		 * 16 bytes.
@@ -303,8 +265,8 @@ TEST_F_TIMEOUT(alloc_failure, writes_back_without_memory, TEST_SECONDS)
 		ASSERT_EQ(1, pwrite(make_it_fail, "1", 1, 0));
 		pwrite(reclaim, size, sizeof(size) - 1, 0);
 		ASSERT_TRUE(injectors_stop());
-		pages += failures("fail_page_alloc");
-		objects += failures("failslab");
+		pages += injector_failures("fail_page_alloc");
+		objects += injector_failures("failslab");
 		/* A buffer that is not full is written soon. */
 		usleep(50000);
 		written = stat_of("bdev_num_writes") - before;

@@ -16,7 +16,6 @@
 
 #define NR_PAGES	64
 #define MAX_SITES	2000
-#define MANY_TIMES	1000000000
 #define SITES_SECONDS	3600
 
 static const char * const injectors[] = { "failslab", "fail_page_alloc" };
@@ -69,14 +68,6 @@ static bool find_sites(void)
 	return nr_sites;
 }
 
-static bool injector_set(const char *injector, const char *name, long long value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s/%s", injector, name);
-	return file_write_number(path, value);
-}
-
 static bool injector_set_address(const char *injector, const char *name,
 				 unsigned long long address)
 {
@@ -99,30 +90,16 @@ static bool let_fail(const struct site *site)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(injectors); i++)
-		if (!injector_set(injectors[i], "task-filter", 0) ||
-		    !injector_set(injectors[i], "verbose", 0) ||
-		    !injector_set(injectors[i], "ignore-gfp-wait", 0) ||
-		    !injector_set_address(injectors[i], "require-start", site->start) ||
-		    !injector_set_address(injectors[i], "require-end", site->end) ||
-		    !injector_set(injectors[i], "times", MANY_TIMES) ||
-		    !injector_set(injectors[i], "probability", 100))
+		if (!injector_set_address(injectors[i], "require-start", site->start) ||
+		    !injector_set_address(injectors[i], "require-end", site->end))
 			return false;
-	return injector_set("fail_page_alloc", "min-order", 0) &&
-	       injector_set("fail_page_alloc", "ignore-gfp-highmem", 0);
+	return injectors_prepare(100, true);
 }
 
 /* Allocations that have failed since let_fail() */
 static long long failed(void)
 {
-	long long nr = 0;
-	char path[128];
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(injectors); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s/times", injectors[i]);
-		nr += MANY_TIMES - file_number(path);
-	}
-	return nr;
+	return injector_failures("failslab") + injector_failures("fail_page_alloc");
 }
 
 FIXTURE(alloc_sites) {

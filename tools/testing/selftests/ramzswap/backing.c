@@ -327,19 +327,6 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* Writes go on after their pages have left the cache. */
-static long long stored_after_writes(void)
-{
-	long long before, stored = stat_of("pages_stored");
-
-	do {
-		before = stored;
-		usleep(200000);
-		stored = stat_of("pages_stored");
-	} while (stored != before);
-	return stored;
-}
-
 TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 {
 	const unsigned long some = NR_PAGES / 4;
@@ -352,7 +339,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 	ASSERT_EQ(NR_PAGES, stat_of("pages_stored"));
 	snprintf(amount, sizeof(amount), "%lu", some * page_size);
 	ASSERT_EQ(0, attr_write("writeback", amount));
-	EXPECT_EQ(NR_PAGES - some, stored_after_writes());
+	EXPECT_EQ(NR_PAGES - some, stat_settled("pages_stored"));
 	EXPECT_EQ(some, stat_of("bdev_num_writes"));
 
 	reads = stat_of("bdev_num_reads");
@@ -363,7 +350,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_EQ(0, attr_write("writeback", "1T"));
-	EXPECT_EQ(0, stored_after_writes());
+	EXPECT_EQ(0, stat_settled("pages_stored"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
@@ -378,11 +365,11 @@ TEST_F_TIMEOUT(backing, gets_any_amount_on_request, TEST_SECONDS)
 	ASSERT_EQ(r.nr_pages, region_page_out(&r));
 	ASSERT_EQ(r.nr_pages, stat_of("pages_stored"));
 	ASSERT_EQ(0, attr_write("writeback", "8M"));
-	EXPECT_EQ(r.nr_pages - 8 * MIB / page_size, stored_after_writes());
+	EXPECT_EQ(r.nr_pages - 8 * MIB / page_size, stat_settled("pages_stored"));
 
 	/* A lower limit does not wait for the next page that is stored. */
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
-	stored_after_writes();
+	stat_settled("pages_stored");
 	EXPECT_GE(MIB + 256 * 1024, stat_of("compr_data_size"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);

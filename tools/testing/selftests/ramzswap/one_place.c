@@ -15,18 +15,6 @@
 
 /* === The numbers add up =================================================== */
 
-/* Writes go on after their pages have left the cache. */
-static void wait_for_writes(void)
-{
-	long long before, stored = stat_of("pages_stored");
-
-	do {
-		before = stored;
-		usleep(200000);
-		stored = stat_of("pages_stored");
-	} while (stored != before);
-}
-
 /*
  * The used slots are those of pages in the cache, of zeros, on the disk or in
  * memory. @both: pages that are in two of these places
@@ -35,7 +23,7 @@ static void check_sum(struct __test_metadata *_metadata, const char *when, long 
 {
 	long long used, stored, zero, spilled, cached, sum;
 
-	wait_for_writes();
+	stat_settled("pages_stored");
 	used = swap_used(DEVICE_PATH) / (long long)page_size;
 	stored = stat_of("orig_data_size") / (long long)page_size;
 	zero = stat_of("pages_zero");

@@ -73,19 +73,11 @@ FIXTURE_TEARDOWN(packed)
 /* Move the region to the disk, except for what mem_limit allows in memory. */
 static inline bool spill(struct region *r, const char *memcg)
 {
-	long long spilled = -1;
-	int i;
-
 	if (region_page_out(r) != r->nr_pages)
 		return false;
 	/* Pages that are written whole stay in the swap cache. */
 	memcg_reclaim(memcg, NR_PAGES * page_size);
-	/* Wait until all writes have ended. */
-	for (i = 0; i < 100 && stat_of("pages_spilled") != spilled; i++) {
-		spilled = stat_of("pages_spilled");
-		usleep(200000);
-	}
-	return spilled > r->nr_pages * 3 / 4;
+	return stat_settled("pages_spilled") > r->nr_pages * 3 / 4;
 }
 
 #endif /* PACKED_UTIL_H */

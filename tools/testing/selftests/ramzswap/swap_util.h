@@ -109,6 +109,12 @@ static inline unsigned long region_page_out(struct region *r)
 
 bool page_copy(void *to, const void *from);
 
+/* === Allocations that fail: util_alloc.c ================================== */
+
+bool injector_set(const char *injector, const char *name, long long value);
+bool injectors_prepare(int percent, bool all_tasks);
+long long injector_failures(const char *injector);
+
 /* === Files of the kernel, and the numbers in them: util_file.c ============ */
 
 bool file_read(const char *path, char *buf, size_t size);
@@ -195,6 +201,7 @@ bool memcg_reclaim(const char *dir, long long bytes);
 const char *device_test_begin(void);
 const char *backing_test_begin(void);
 long long stat_of(const char *name);
+long long stat_settled(const char *name);
 long long attr_number(const char *attr);
 int attr_write(const char *attr, const char *value);
 bool backing_is(const char *state);

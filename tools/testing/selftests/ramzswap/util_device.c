@@ -48,6 +48,25 @@ long long stat_of(const char *name)
 }
 
 /**
+ * stat_settled() - wait until writes have ended
+ * @name: a field of the device's statistics that they change
+ *
+ * Return: the field's value when it has stopped changing.
+ */
+long long stat_settled(const char *name)
+{
+	long long value = stat_of(name), before = value - 1;
+	int i;
+
+	for (i = 0; i < 100 && value != before; i++) {
+		before = value;
+		usleep(200000);
+		value = stat_of(name);
+	}
+	return value;
+}
+
+/**
  * attr_number() - read a sysfs attribute of the ramzswap device
  * @attr: its name
  *
