@@ -1077,7 +1077,7 @@ static void ramzswap_clear_counters(struct ramzswap *rz)
 
 	for_each_possible_cpu(cpu)
 		for (i = 0; i < RAMZSWAP_NR_COUNTERS; i++) {
-			long *nr = &per_cpu_ptr(rz->share.counters, cpu)->nr[i];
+			s64 *nr = &per_cpu_ptr(rz->share.counters, cpu)->nr[i];
 
 			this_cpu_add(ramzswap_counters.nr[i], *nr);
 			*nr = 0;

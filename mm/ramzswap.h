@@ -69,7 +69,7 @@ enum ramzswap_counter {
 
 /* One CPU's part of the counters.  Only the sum over all CPUs is meaningful. */
 struct ramzswap_counters {
-	long nr[RAMZSWAP_NR_COUNTERS];
+	s64 nr[RAMZSWAP_NR_COUNTERS];
 };
 
 /* Counts for all swap devices except ramzswap's. */
@@ -264,8 +264,7 @@ struct ramzswap {
 	struct delayed_work full_work;
 };
 
-unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
-			   enum ramzswap_counter counter);
+u64 ramzswap_sum(struct ramzswap_counters __percpu *counters, enum ramzswap_counter counter);
 u64 ramzswap_mem_used(struct ramzswap *rz);
 
 /**

@@ -191,7 +191,6 @@ struct piece {
  * @next: another read of the same block
  * @b: the backing device
  * @sio: the folio
- * @index: the page's index in the folio
  * @place: the page's place
  *
  * Only the first read of a block uses the rest:
@@ -206,7 +205,6 @@ struct packed_read {
 	struct packed_read *next;
 	struct ramzswap_backing *b;
 	struct swap_iocb *sio;
-	unsigned int index;
 	u64 place;
 
 	struct hlist_node node;
@@ -1201,12 +1199,6 @@ static void write_put(struct ramzswap_backing *b, struct swap_iocb *sio)
 	swap_write_end(sio, failed);
 }
 
-static void read_put(struct ramzswap_backing *b, struct swap_iocb *sio)
-{
-	if (atomic_dec_and_test(&sio->pending))
-		swap_read_end(sio, READ_ONCE(sio->failed));
-}
-
 static void free_bio(struct ramzswap_backing *b, struct bio *bio, struct swap_iocb *sio)
 {
 	bio_uninit(bio);
@@ -1254,15 +1246,21 @@ static void ramzswap_retry(struct work_struct *work)
 	}
 }
 
-/* Pages could not be read, or are not what was written. */
-static void read_failed(struct ramzswap_backing *b, struct swap_iocb *sio,
-			unsigned int nr, unsigned long block, blk_status_t status)
+/* A page has been read, or @status says why not. */
+static void end_page_read(struct ramzswap_backing *b, struct swap_iocb *sio, u64 place,
+			  blk_status_t status)
 {
-	pr_err_ratelimited("%s: %u pages could not be read from block %lu of %pg: %pe\n",
-			   b->rz->disk->disk_name, nr, block, b->bdev,
-			   ERR_PTR(blk_status_to_errno(status)));
-	ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_READS, nr);
-	WRITE_ONCE(sio->failed, true);
+	if (status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION)
+		mark_rotten(b, swp_offset(bvec_folio(&sio->bvecs[0])->swap), place);
+	if (status) {
+		pr_err_ratelimited("%s: a page could not be read from block %u of %pg: %pe\n",
+				   b->rz->disk->disk_name, ramzswap_place_block(place),
+				   b->bdev, ERR_PTR(blk_status_to_errno(status)));
+		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_READS, 1);
+	} else {
+		atomic_long_inc(&b->pages_read);
+	}
+	swap_read_end(sio, status != BLK_STS_OK);
 }
 
 static u32 page_checksum(struct ramzswap_backing *b, struct page *page)
@@ -1290,44 +1288,23 @@ static void set_checksums(struct ramzswap_backing *b, struct folio *folio)
 	}
 }
 
-/* Return: true if the whole pages that were read are what was written. */
-static bool check_pages(struct ramzswap_backing *b, struct bio *bio, unsigned long *block)
-{
-	struct swap_iocb *sio = bio->bi_private;
-	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = bio_slot(bio);
-	unsigned int i, nr = bio_pages(bio);
-	unsigned long first = slot - swp_offset(folio->swap);
-
-	for (i = 0; i < nr; i++) {
-		u64 place = get_place(b, slot + i);
-		u32 checksum = page_checksum(b, folio_page(folio, first + i));
-
-		*block = ramzswap_place_block(place);
-		if ((checksum & RAMZSWAP_CHECKSUM_MASK) != ramzswap_place_checksum(place)) {
-			mark_rotten(b, slot + i, place);
-			return false;
-		}
-	}
-	return true;
-}
-
 static void end_read(struct bio *bio)
 {
 	struct swap_iocb *sio = bio->bi_private;
+	struct folio *folio = bvec_folio(&sio->bvecs[0]);
 	struct ramzswap_backing *b = sio_to_backing(sio);
-	unsigned int nr = bio_pages(bio);
-	unsigned long block;
+	u64 place = get_place(b, swp_offset(folio->swap));
+	blk_status_t status = bio->bi_status;
+	u32 checksum;
 
 	atomic_long_inc(&b->read_ios);
-	if (bio->bi_status)
-		read_failed(b, sio, nr, slot_block(b, bio_slot(bio)), bio->bi_status);
-	else if (!check_pages(b, bio, &block))
-		read_failed(b, sio, nr, block, BLK_STS_PROTECTION);
-	else
-		atomic_long_add(nr, &b->pages_read);
-	free_bio(b, bio, sio);
-	read_put(b, sio);
+	if (!status) {
+		checksum = page_checksum(b, folio_page(folio, 0)) & RAMZSWAP_CHECKSUM_MASK;
+		if (checksum != ramzswap_place_checksum(place))
+			status = BLK_STS_PROTECTION;
+	}
+	bio_uninit(bio);
+	end_page_read(b, sio, place, status);
 }
 
 /*
@@ -1369,27 +1346,20 @@ static void end_packed_read(struct packed_read *read, const void *data,
 	struct ramzswap_backing *b = read->b;
 	struct swap_iocb *sio = read->sio;
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = swp_offset(folio->swap) + read->index;
+	unsigned long slot = swp_offset(folio->swap);
 	unsigned int length, codec;
 	const void *object = NULL;
 
 	if (!status && !ramzswap_block_valid(data, b->nonce, read->place))
 		status = BLK_STS_PROTECTION;
-	if (status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION)
-		mark_rotten(b, slot, read->place);
 	if (!status)
 		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
 					       slot, &length, &codec);
 	if (!status &&
-	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio,
-				     read->index * PAGE_SIZE)))
+	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio, 0)))
 		status = BLK_STS_PROTECTION;
-	if (status)
-		read_failed(b, sio, 1, ramzswap_place_block(read->place), status);
-	else
-		atomic_long_inc(&b->pages_read);
+	end_page_read(b, sio, read->place, status);
 	mempool_free(read, b->reads);
-	read_put(b, sio);
 }
 
 static void ramzswap_end_read(struct work_struct *work)
@@ -1453,7 +1423,7 @@ static bool join_read(struct ramzswap_backing *b, struct packed_read *read)
 
 	lockdep_assert_held(&b->read_lock);
 
-	read->place = get_place(b, swp_offset(folio->swap) + read->index);
+	read->place = get_place(b, swp_offset(folio->swap));
 	other = find_read(b, read->place);
 	if (!other)
 		return false;
@@ -1462,9 +1432,8 @@ static bool join_read(struct ramzswap_backing *b, struct packed_read *read)
 	return true;
 }
 
-/* Start to read a packed page, number @index of a folio. */
-static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio,
-			unsigned int index)
+/* Start to read a packed page. */
+static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio)
 {
 	/* Both wait only for I/O; see PIECE_RESERVE. */
 	struct packed_read *read = mempool_alloc(b->reads, GFP_NOIO);
@@ -1474,8 +1443,6 @@ static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio,
 	read->next = NULL;
 	read->b = b;
 	read->sio = sio;
-	read->index = index;
-	atomic_inc(&sio->pending);
 
 	scoped_guard(spinlock_irqsave, &b->read_lock)
 		joined = join_read(b, read);
@@ -1501,24 +1468,11 @@ static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio,
 	submit_bio(&read->bio);
 }
 
-static void submit(struct bio *bio, struct swap_iocb *sio, sector_t sector)
-{
-	bio->bi_iter.bi_sector = sector;
-	bio->bi_private = sio;
-	if (op_is_write(bio->bi_opf)) {
-		bio_associate_blkg_from_page(bio, bvec_folio(&sio->bvecs[0]));
-		bio->bi_end_io = end_write;
-	} else {
-		bio->bi_end_io = end_read;
-	}
-	submit_bio(bio);
-}
-
 /*
  * Start the I/O of a folio whose slots all have blocks.  The caller holds one count
  * of sio->pending, so that early completions do not end @sio.
  */
-static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_t opf)
+static void start_write(struct ramzswap_backing *b, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
 	unsigned long slot = swp_offset(folio->swap);
@@ -1532,30 +1486,29 @@ static void start_io(struct ramzswap_backing *b, struct swap_iocb *sio, blk_opf_
 		struct piece *piece;
 
 		nr = run_length(b, slot + done, nr_pages - done, &sector);
-		if (!nr && !op_is_write(opf)) {
-			read_packed(b, sio, done);
-			nr = 1;
-			continue;
-		}
 		if (WARN_ON_ONCE(!nr)) {
 			WRITE_ONCE(sio->failed, true);
 			break;
 		}
 		if (nr == nr_pages) {
-			bio_init(bio, b->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), opf);
+			bio_init(bio, b->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs),
+				 REQ_OP_WRITE | REQ_SWAP);
 			bio->bi_iter.bi_size = sio->len;
 		} else {
 			/* Cannot fail; see PIECE_RESERVE. */
 			piece = mempool_alloc(b->pieces, GFP_NOIO);
 			bio = &piece->bio;
-			bio_init(bio, b->bdev, &piece->bvec, 1, opf);
+			bio_init(bio, b->bdev, &piece->bvec, 1, REQ_OP_WRITE | REQ_SWAP);
 			bio_add_folio_nofail(bio, folio, (size_t)nr << PAGE_SHIFT,
 					     (size_t)done << PAGE_SHIFT);
 		}
+		bio->bi_iter.bi_sector = sector;
+		bio->bi_private = sio;
+		bio->bi_end_io = end_write;
+		bio_associate_blkg_from_page(bio, folio);
 		atomic_inc(&sio->pending);
-		if (op_is_write(opf))
-			atomic_inc(&b->in_flight);
-		submit(bio, sio, sector);
+		atomic_inc(&b->in_flight);
+		submit_bio(bio);
 	}
 }
 
@@ -1573,14 +1526,17 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 	set_checksums(b, bvec_folio(&sio->bvecs[0]));
 	atomic_set(&sio->pending, 1);
 	sio->failed = false;
-	start_io(b, sio, REQ_OP_WRITE | REQ_SWAP);
+	start_write(b, sio);
 	write_put(b, sio);
 }
 
 /**
- * ramzswap_backing_read() - read a folio
+ * ramzswap_backing_read() - read a page
  * @rz: the device
- * @sio: the folio; swap_read_end() ends it when the I/O has ended
+ * @sio: the page's folio; swap_read_end() ends it when the I/O has ended
+ *
+ * The swap cache only adds large folios that zswap has, see
+ * __swap_cache_add_check().
  *
  * Context: Does not wait for the I/O.
  * Return: false if the backing device does not have it; @sio is not ended then.
@@ -1588,18 +1544,27 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
 bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 {
 	struct folio *folio = bvec_folio(&sio->bvecs[0]);
-	unsigned long slot = swp_offset(folio->swap);
 	struct ramzswap_backing *b = rz->backing;
-	unsigned int i;
+	u64 place = get_place(b, swp_offset(folio->swap));
+	struct bio *bio = &sio->bio;
 
-	for (i = 0; i < folio_nr_pages(folio); i++)
-		if (!slot_block(b, slot + i))
-			return false;
-	atomic_set(&sio->pending, 1);
-	sio->failed = false;
-	start_io(b, sio, REQ_OP_READ);
-	read_put(b, sio);
-	return true;
+	VM_WARN_ON_ONCE_FOLIO(folio_test_large(folio), folio);
+
+	switch (ramzswap_place_kind(place)) {
+	case RAMZSWAP_PLACE_WHOLE:
+		bio_init(bio, b->bdev, sio->bvecs, ARRAY_SIZE(sio->bvecs), REQ_OP_READ);
+		bio->bi_iter.bi_sector = block_sector(b, ramzswap_place_block(place));
+		bio->bi_iter.bi_size = sio->len;
+		bio->bi_private = sio;
+		bio->bi_end_io = end_read;
+		submit_bio(bio);
+		return true;
+	case RAMZSWAP_PLACE_PACKED:
+		read_packed(b, sio);
+		return true;
+	default:
+		return false;
+	}
 }
 
 /* === Swapping off ======================================================== */
@@ -1735,7 +1700,7 @@ void ramzswap_backing_read_all(struct ramzswap_backing *b, struct swap_info_stru
 		return;
 	do {
 		nr = find_pages(b, pages, max, &slot);
-		sort(pages, nr, sizeof(*pages), compare_blocks, NULL);
+		sort_nonatomic(pages, nr, sizeof(*pages), compare_blocks, NULL);
 	} while (sweep(b, si, pages, nr) && nr == max);
 	kvfree(pages);
 }
@@ -1825,6 +1790,7 @@ static void settle_object(struct pack_buffer *buf, unsigned int block,
 	u64 pending = pending_place(buf, block, position), place = 0;
 	swp_entry_t entry = swp_entry(buf->si->type, slot);
 	struct swap_cluster_info *ci;
+	bool settled;
 
 	ci = swap_cluster_lock(buf->si, slot);
 	/* A slot with an entry in zswap is in use. */
@@ -1832,9 +1798,13 @@ static void settle_object(struct pack_buffer *buf, unsigned int block,
 	    !swp_tb_is_folio(__swap_table_get(ci, swp_cluster_offset(entry))) &&
 	    zswap_has(entry))
 		place = buffer_place(buf, block, position);
-	if (settle_place(b, slot, pending, place) && place) {
+	settled = settle_place(b, slot, pending, place);
+	if (settled && place) {
 		atomic_long_inc(&b->writes);
 		zswap_written(entry);
+	} else if (settled && buf->nr[block] && buf->status[block]) {
+		/* It stays in memory. */
+		ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_WRITES, 1);
 	}
 	swap_cluster_unlock(ci);
 }
@@ -1949,15 +1919,14 @@ static void ramzswap_end_buffer(struct work_struct *work)
 		if (!nr)
 			continue;
 		written |= buf->nr[i];
-		if (buf->again && may_write_again(buf, i)) {
+		/* As in write_again(), until one cannot be written. */
+		if (buf->again && !failed && may_write_again(buf, i)) {
 			write_block_again(buf, i);
 			if (!buf->status[i])
 				write_worked(b, 1);
 		}
 		if (buf->nr[i] && buf->status[i]) {
 			say_write_failed(b, nr, buf->nr[i], buf->status[i]);
-			if (!cleaning)
-				ramzswap_count(&b->rz->share, RAMZSWAP_FAILED_WRITES, nr);
 			failed = true;
 		}
 		for (position = 0; position < nr; position++) {
@@ -2271,49 +2240,6 @@ static unsigned int add_object(struct pack_buffer *buf, unsigned int block, u32 
 	return position;
 }
 
-static int pack_page(struct ramzswap_backing *b, struct swap_info_struct *si,
-		     unsigned long slot, struct scatterlist *data, unsigned int length,
-		     unsigned int codec)
-{
-	struct pack_buffer *buf;
-	unsigned int position;
-	u64 *spare = NULL;
-	int ret = 0, i;
-	void *to;
-
-	if (length > ramzswap_block_max_object() && length != PAGE_SIZE)
-		return -E2BIG;
-	if (!READ_ONCE(slot_chunk(b, slot)->place))
-		spare = alloc_chunk(b);
-
-	spin_lock(&b->pack_lock);
-	buf = choose_buffer(b, si, length, &i);
-	if (!buf) {
-		ret = -EAGAIN;
-		goto unlock;
-	}
-	scoped_guard(spinlock_irqsave, &b->lock) {
-		if (!have_chunk(b, slot, &spare)) {
-			ret = -ENOMEM;
-		} else if (*slot_place(b, slot)) {
-			ret = -EBUSY;
-		} else {
-			position = add_object(buf, i, slot, length, codec, &to);
-			*slot_place(b, slot) = pending_place(buf, i, position);
-			slot_chunk(b, slot)->nr++;
-		}
-	}
-	if (!ret) {
-		WRITE_ONCE(b->packed, jiffies);
-		memcpy_from_sglist(to, data, 0, length);
-		atomic_long_add(length, &b->rz->share.leaving);
-	}
-unlock:
-	spin_unlock(&b->pack_lock);
-	free_chunk(b, spare);
-	return ret;
-}
-
 /**
  * ramzswap_backing_pack() - pack a page that is to leave memory
  * @b: the backing device
@@ -2336,13 +2262,47 @@ int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *s
 			  unsigned long slot, struct scatterlist *data,
 			  unsigned int length, unsigned int codec)
 {
-	int ret = pack_page(b, si, slot, data, length, codec);
+	struct pack_buffer *buf;
+	unsigned int position;
+	u64 *spare = NULL;
+	int ret = 0, i;
+	void *to;
 
-	/* What it has on the device is worth nothing: write it elsewhere. */
-	if (unlikely(ret == -EBUSY && ramzswap_backing_lost(b, slot, 1))) {
+	if (length > ramzswap_block_max_object() && length != PAGE_SIZE)
+		return -E2BIG;
+	/* With the cluster locked, nobody else gives the slot a place. */
+	if (get_place(b, slot)) {
+		if (!ramzswap_backing_lost(b, slot, 1))
+			return -EBUSY;
+		/* What it has on the device is worth nothing: write it elsewhere. */
 		ramzswap_backing_free(b, slot, 1);
-		ret = pack_page(b, si, slot, data, length, codec);
 	}
+	if (!READ_ONCE(slot_chunk(b, slot)->place))
+		spare = alloc_chunk(b);
+
+	spin_lock(&b->pack_lock);
+	buf = choose_buffer(b, si, length, &i);
+	if (!buf) {
+		ret = -EAGAIN;
+		goto unlock;
+	}
+	scoped_guard(spinlock_irqsave, &b->lock) {
+		if (!have_chunk(b, slot, &spare)) {
+			ret = -ENOMEM;
+		} else {
+			position = add_object(buf, i, slot, length, codec, &to);
+			*slot_place(b, slot) = pending_place(buf, i, position);
+			slot_chunk(b, slot)->nr++;
+		}
+	}
+	if (!ret) {
+		WRITE_ONCE(b->packed, jiffies);
+		memcpy_from_sglist(to, data, 0, length);
+		atomic_long_add(length, &b->rz->share.leaving);
+	}
+unlock:
+	spin_unlock(&b->pack_lock);
+	free_chunk(b, spare);
 	return ret;
 }
 
@@ -2758,6 +2718,9 @@ static int activate_file(struct ramzswap_backing *b, const char *path,
 	if (err < 0)
 		goto unlock;
 	err = -EINVAL;
+	/* Only whole pages count. */
+	if (sis->max < 2)
+		goto unlock;
 	if (sis->ops != &swap_bdev_ops || !sis->bdev) {
 		*why = "its file system does not tell where its blocks are";
 		goto unlock;

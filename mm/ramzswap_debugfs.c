@@ -36,21 +36,20 @@ DEFINE_PER_CPU(struct ramzswap_counters, ramzswap_counters);
  * Context: Any.
  * Return: the sum.
  */
-unsigned long ramzswap_sum(struct ramzswap_counters __percpu *counters,
-			   enum ramzswap_counter counter)
+u64 ramzswap_sum(struct ramzswap_counters __percpu *counters, enum ramzswap_counter counter)
 {
-	long sum = 0;
+	s64 sum = 0;
 	int cpu;
 
 	for_each_possible_cpu(cpu)
 		sum += READ_ONCE(per_cpu_ptr(counters, cpu)->nr[counter]);
-	return max(sum, 0L);
+	return max(sum, 0LL);
 }
 
 /* Sum a counter over all swap devices. */
-static unsigned long counter_sum(enum ramzswap_counter counter)
+static u64 counter_sum(enum ramzswap_counter counter)
 {
-	unsigned long sum = ramzswap_sum(&ramzswap_counters, counter);
+	u64 sum = ramzswap_sum(&ramzswap_counters, counter);
 	struct ramzswap *rz;
 	unsigned int i;
 
@@ -111,19 +110,18 @@ static u64 percent(unsigned long part, unsigned long whole)
 }
 
 /* Sum a counter of one device, or of all devices if @counters is NULL. */
-static unsigned long sum_of(struct ramzswap_counters __percpu *counters,
-			    enum ramzswap_counter counter)
+static u64 sum_of(struct ramzswap_counters __percpu *counters, enum ramzswap_counter counter)
 {
 	return counters ? ramzswap_sum(counters, counter) : counter_sum(counter);
 }
 
 /* Everything that is not cold is hot. */
 static void show_cold(struct seq_file *m, struct ramzswap_counters __percpu *counters,
-		      unsigned long stored)
+		      u64 stored)
 {
-	unsigned long cold = sum_of(counters, RAMZSWAP_COLD_STORED);
-	unsigned long bytes = sum_of(counters, RAMZSWAP_COMPR_BYTES);
-	unsigned long cold_bytes = sum_of(counters, RAMZSWAP_COLD_BYTES);
+	u64 cold = sum_of(counters, RAMZSWAP_COLD_STORED);
+	u64 bytes = sum_of(counters, RAMZSWAP_COMPR_BYTES);
+	u64 cold_bytes = sum_of(counters, RAMZSWAP_COLD_BYTES);
 
 	show(m, "pages_hot", stored - min(cold, stored));
 	show(m, "pages_cold", cold);
@@ -212,7 +210,7 @@ static int device_stats_show(struct seq_file *m, void *unused)
 	struct ramzswap *rz = m->private;
 	struct ramzswap_counters __percpu *counters = rz->share.counters;
 	unsigned long stored = ramzswap_sum(counters, RAMZSWAP_STORED);
-	unsigned long compr_bytes = ramzswap_sum(counters, RAMZSWAP_COMPR_BYTES);
+	u64 compr_bytes = ramzswap_sum(counters, RAMZSWAP_COMPR_BYTES);
 	unsigned long zero_pages = 0, pool_pages;
 	struct swap_info_struct *si;
 	struct ramzswap_backing_usage backing;

@@ -503,9 +503,15 @@ static bool squeeze_device(struct squeeze *s, int type)
  */
 static void squeeze_oldest(struct squeeze *s, int first_type, int last_type, u8 min_age)
 {
+	unsigned long nr_unseen = 0;
 	int type;
 
-	for (s->pick.min_age = COLD_AGE * 2; ; s->pick.min_age /= 2) {
+	for (type = first_type; type <= last_type; type++)
+		nr_unseen += zswap_nr_unseen(type);
+	/* A few spans are not worth a round for each age. */
+	s->pick.min_age = nr_unseen > SWAP_CLUSTER_MAX ? COLD_AGE * 2 : min_age;
+
+	for (; ; s->pick.min_age /= 2) {
 		s->pick.all = !s->pick.min_age;
 		for (type = first_type; type <= last_type; type++)
 			if (zswap_nr_unseen(type) && !squeeze_device(s, type))

@@ -464,11 +464,11 @@ bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush);
 unsigned long zswap_reclaim(struct zswap_lru *only, u64 bytes);
 unsigned long zswap_worker_tries(u64 bytes);
 void zswap_squeeze_cache(u64 bytes);
-bool zswap_make_room_memcg(struct obj_cgroup *objcg, swp_entry_t swp,
-			   unsigned int nr_pages);
+bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
+			   swp_entry_t swp, unsigned int nr_pages);
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages);
 bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
-		   unsigned int nr_pages);
+		   unsigned int nr_pages, bool clean);
 void zswap_squeeze_pool(unsigned int nr_pages);
 
 /* === mm/zswap_pack.c ===================================================== */

@@ -80,6 +80,8 @@ unsigned long zswap_cache_pages(void)
 /* With fewer spans than this in all, one turn scans all of a cgroup. */
 #define ZSWAP_MIN_ROUND		256UL
 #define ZSWAP_MAX_TURNS		64UL
+/* Number of cgroups and nodes to pass over at once if they have no spans */
+#define ZSWAP_MAX_PASSED	64U
 
 /*
  * If a round finds hardly any old spans, the next one looks at younger ones, too:
@@ -214,6 +216,8 @@ static void zswap_end_turn(struct zswap_lru *lru, struct mem_cgroup *memcg, int 
 static bool zswap_next_memcg(struct zswap_lru *lru, struct mem_cgroup **memcg,
 			     int *nid, unsigned long *nr)
 {
+	unsigned int passed = 0;
+
 	guard(spinlock)(&zswap_shrink_lock);
 
 	/* Whoever takes it offline calls the cleaner later. */
@@ -223,7 +227,8 @@ static bool zswap_next_memcg(struct zswap_lru *lru, struct mem_cgroup **memcg,
 				zswap_end_round(lru);
 				return false;
 			}
-		} while (!mem_cgroup_tryget_online(lru->next_shrink));
+		} while ((!lru->turn && ++passed < ZSWAP_MAX_PASSED) ||
+			 !mem_cgroup_tryget_online(lru->next_shrink));
 	}
 	*memcg = lru->next_shrink;
 	*nid = lru->nid;
@@ -668,6 +673,7 @@ static struct mem_cgroup *zswap_choose_memcg(struct mem_cgroup *root)
 
 /**
  * zswap_make_room_memcg() - make room below memory.zswap.max
+ * @ctx: see zswap_store()
  * @objcg: the cgroup, or NULL
  * @swp: the first slot of the folio to store
  * @nr_pages: number of its pages
@@ -677,11 +683,14 @@ static struct mem_cgroup *zswap_choose_memcg(struct mem_cgroup *root)
  * Context: Reclaim; may sleep.
  * Return: whether any page was written.
  */
-bool zswap_make_room_memcg(struct obj_cgroup *objcg, swp_entry_t swp,
-			   unsigned int nr_pages)
+bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
+			   swp_entry_t swp, unsigned int nr_pages)
 {
+	const unsigned int flags = __swap_entry_to_info(swp)->ops->flags;
 	struct zswap_walk walk = {
 		.gfp = GFP_KERNEL,
+		/* Reclaim that may enter the folio's device may enter others. */
+		.direct = !(flags & SWAP_OPS_F_REQUIRE_NOFS),
 		/* To find a victim costs a walk of the subtree: make room for some more. */
 		.to_write = max(nr_pages, SWAP_CLUSTER_MAX),
 		.to_free = U64_MAX,
@@ -694,6 +703,7 @@ bool zswap_make_room_memcg(struct obj_cgroup *objcg, swp_entry_t swp,
 		victim = zswap_choose_memcg(zswap_memcg_at_limit(memcg));
 		if (!victim)
 			break;
+		swap_write_submit(ctx);
 		zswap_shrink_memcg(victim, max(nr_pages, SWAP_CLUSTER_MAX), &walk);
 		mem_cgroup_put(victim);
 		/* An old page is better than the new one, see zswap_make_room(). */
@@ -818,12 +828,13 @@ static unsigned long zswap_room_tries(unsigned int nr_pages)
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
 {
 	struct mem_cgroup *memcg = get_mem_cgroup_from_objcg(objcg);
+	u64 gained;
 
-	zswap_squeeze_for_room(zswap_memcg_at_limit(memcg), -1,
-			       (u64)(nr_pages + SWAP_CLUSTER_MAX) << PAGE_SHIFT,
-			       zswap_room_tries(nr_pages), true);
+	gained = zswap_squeeze_for_room(zswap_memcg_at_limit(memcg), -1,
+					(u64)(nr_pages + SWAP_CLUSTER_MAX) << PAGE_SHIFT,
+					zswap_room_tries(nr_pages), true);
 	mem_cgroup_put(memcg);
-	return obj_cgroup_may_zswap(objcg);
+	return gained && obj_cgroup_may_zswap(objcg);
 }
 
 /**
@@ -831,12 +842,13 @@ bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
  * @ctx: see zswap_store()
  * @swp: the first slot of the folio
  * @nr_pages: number of its pages
+ * @clean: reclaim can drop the folio, as its device has a copy
  *
  * Context: Reclaim; may sleep.
  * Return: true if the folio must not be stored.
  */
 bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
-		   unsigned int nr_pages)
+		   unsigned int nr_pages, bool clean)
 {
 	struct ramzswap_share *share = swap_zswap_share(swp);
 	u64 gained;
@@ -853,6 +865,8 @@ bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
 	/* What is missing at the limit may be less than what CPUs hold back. */
 	if (!ramzswap_excess(share, nr_pages))
 		return false;
+	if (clean)
+		return true;
 	gained = zswap_squeeze_for_room(NULL, swp_type(swp),
 					ramzswap_excess(share, nr_pages + SWAP_CLUSTER_MAX),
 					zswap_room_tries(nr_pages), true);

@@ -23,7 +23,8 @@ static const char *skip_reason;
 
 /* === Programs that look at every block device ============================= */
 
-/* A slow machine that emulates a debug kernel does what it can in this time. */
+/* At least, at most, and what a slow machine has time for */
+#define MIN_ROUNDS		20
 #define NR_ROUNDS		1000
 #define ROUNDS_MAX_SECONDS	30
 
@@ -86,7 +87,9 @@ TEST_F_TIMEOUT(opened, can_be_set_up_all_the_same, TEST_SECONDS)
 	pids[1] = opener(DEVICE_PATH, O_RDWR);
 	pids[2] = opener(self->disk, O_RDONLY | O_NONBLOCK);
 	pids[3] = opener(self->disk, O_RDWR);
-	for (rounds = 0; rounds < NR_ROUNDS && seconds_now() < end; rounds++) {
+	for (rounds = 0; rounds < NR_ROUNDS; rounds++) {
+		if (rounds >= MIN_ROUNDS && seconds_now() > end)
+			break;
 		ASSERT_EQ(0, attr_write("disksize", rounds % 2 ? "64M" : "128M"));
 		ASSERT_EQ(0, attr_write("backing_dev", self->disk));
 		ASSERT_EQ(0, attr_write("mem_limit", "16M"));
@@ -101,7 +104,6 @@ TEST_F_TIMEOUT(opened, can_be_set_up_all_the_same, TEST_SECONDS)
 		ASSERT_EQ(0, attr_write("reset", "1"));
 	}
 	TH_LOG("%d rounds", rounds);
-	EXPECT_LE(20, rounds);
 	for (i = 0; i < ARRAY_SIZE(pids); i++) {
 		ASSERT_LE(0, pids[i]);
 		EXPECT_EQ(0, kill(pids[i], SIGKILL));

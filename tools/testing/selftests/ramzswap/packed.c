@@ -104,7 +104,7 @@ TEST_F_TIMEOUT(packed, can_be_read_when_the_compressors_have_changed, TEST_SECON
 }
 
 /* Fields of a disk's statistics, see Documentation/block/stat.rst */
-enum { DISK_READS = 0, DISK_DISCARDED_SECTORS = 13 };
+enum { DISK_READS = 0, DISK_WRITES = 4, DISK_DISCARDED_SECTORS = 13 };
 
 /* Return: a field of a disk's statistics, or -1. */
 static long long disk_stat(const char *path, int index)
@@ -124,6 +124,38 @@ static long long disk_stat(const char *path, int index)
 		at = end;
 	}
 	return value;
+}
+
+/*
+ * Some disks take seconds to report an error: do not try each block of a buffer
+ * once more before such a disk counts as stopped.
+ */
+TEST_F_TIMEOUT(packed, takes_few_requests_to_be_stopped, TEST_SECONDS)
+{
+	const char *disk = strrchr(self->disk, '/') + 1;
+	const double end = seconds_now() + 90;
+	long long requests;
+
+	if (!inject(disk, "removeall"))
+		SKIP(return, "this kernel cannot inject I/O errors");
+	ASSERT_EQ(0, attr_write("mem_limit", "0"));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	requests = disk_stat(self->path, DISK_WRITES);
+	ASSERT_TRUE(inject(disk, "add,op=WRITE,status=IOERR"));
+	while (!backing_is("stopped") && seconds_now() < end)
+		attr_write("writeback", "16M");
+	requests = disk_stat(self->path, DISK_WRITES) - requests;
+	TH_LOG("%lld requests", requests);
+	EXPECT_TRUE(backing_is("stopped"));
+	EXPECT_GT(256, requests);
+	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	ASSERT_TRUE(inject(disk, "removeall"));
+	ASSERT_TRUE(backing_gets("running", 60));
+	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+	EXPECT_EQ(0, attr_write("writeback", "16M"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
 /*
