@@ -11,7 +11,7 @@ help:
 	@echo 'make test       what CI runs, in at most 45 minutes; what passed before and is as it was is not run again'
 	@echo 'make test-all   what there is no time for in that, too; "scripts/test.sh --list" names all the parts,'
 	@echo '                and "scripts/test.sh PART..." runs some of them'
-	@echo 'make soak       MINUTES=n (and SEED=n, KERNEL=debug): everything at once, every page verified'
+	@echo 'make soak       MINUTES=n (and SEED=n, KERNEL=debug, uml or uml-debug): everything at once, every page verified'
 	@echo 'make fuzz       100,000 hostile inputs: attributes, headers, blocks, raw I/O'
 	@echo 'make bench      measure the series against the unpatched base, then what bench-zbud does'
 	@echo 'make bench-zbud measure zbud beside zsmalloc, both in one kernel'

@@ -415,6 +415,6 @@ size_t zswap_span_bytes(void);
 unsigned int zswap_accept_percent(void);
 void zswap_written(swp_entry_t swp);
 bool zswap_unpack(int type, unsigned int codec, const void *data, unsigned int length,
-		  struct folio *folio, size_t offset);
+		  struct folio *folio);
 
 #endif /* _MM_RAMZSWAP_H */

@@ -39,8 +39,9 @@
  *
  * To read a page, the device reads its block.  Readers of other pages of that block
  * share the read.  The device checks what it has read.  If that is not what it wrote,
- * the readers get an I/O error, and the block is rotten: other pages whose data is in
- * memory, too, do not rely on it any more, see ramzswap_backing_has().
+ * or the disk cannot read it, the readers get an I/O error, and the block is rotten:
+ * other pages whose data is in memory, too, do not rely on it any more, see
+ * ramzswap_backing_has().
  *
  * When blocks get scarce, a worker cleans blocks of which few pages are wanted.
  * ramzswap_blocks.c chooses them, and ramzswap_clean() cleans them.  Nobody waits for
@@ -48,9 +49,8 @@
  *
  * Locks: a swap cluster's, then @pack_lock, then @read_lock, then @lock.
  *
- * The blocks of a folio need not be adjacent.  Each run of adjacent blocks has a bio,
- * and all of them are in flight at the same time.  Only a task that wants the folio
- * waits for them.
+ * The blocks of a folio need not be adjacent.  Each run of adjacent blocks is written by
+ * a bio of its own, and all of them are in flight at the same time.
  *
  * A write fails because a block is bad or because the device does not work at the
  * moment, and drivers do not always report which.  If the block may be bad, a worker
@@ -180,7 +180,7 @@ struct ramzswap_chunk {
 	unsigned int nr;	/* places that are not 0, or are promised */
 };
 
-/* I/O of some pages of a folio, in adjacent sectors */
+/* Write of some pages of a folio, to adjacent sectors */
 struct piece {
 	struct bio bio;
 	struct bio_vec bvec;
@@ -653,8 +653,8 @@ static bool has_block(struct ramzswap_backing *b, unsigned long slot, bool rotte
 }
 
 /*
- * The block at @place was read for a slot, and is not what was written.  Reading it
- * again may succeed, but do not rely on that.
+ * The block at @place was read for a slot, and cannot be read, or is not what was
+ * written.  Reading it again may succeed, but do not rely on that.
  */
 static void mark_rotten(struct ramzswap_backing *b, unsigned long slot, u64 place)
 {
@@ -1355,9 +1355,10 @@ static void end_packed_read(struct packed_read *read, const void *data,
 	if (!status)
 		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
 					       slot, &length, &codec);
+	/* This concerns no other page of the block. */
 	if (!status &&
-	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio, 0)))
-		status = BLK_STS_PROTECTION;
+	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio)))
+		status = BLK_STS_IOERR;
 	end_page_read(b, sio, read->place, status);
 	mempool_free(read, b->reads);
 }
@@ -1548,7 +1549,8 @@ bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 	u64 place = get_place(b, swp_offset(folio->swap));
 	struct bio *bio = &sio->bio;
 
-	VM_WARN_ON_ONCE_FOLIO(folio_test_large(folio), folio);
+	if (WARN_ON_ONCE(folio_test_large(folio)))
+		return false;
 
 	switch (ramzswap_place_kind(place)) {
 	case RAMZSWAP_PLACE_WHOLE:
@@ -1835,7 +1837,10 @@ static void settle_moved(struct pack_buffer *buf, unsigned int block,
 	atomic_long_inc(&b->moves);
 }
 
-/* Find out whether the block or the device is at fault, like write_page_again(). */
+/*
+ * Find out whether the block or the device is at fault, like write_page_again().  If it
+ * is the device, leave the other blocks of the buffer alone.
+ */
 static void write_block_again(struct pack_buffer *buf, unsigned int i)
 {
 	struct ramzswap_backing *b = buf->b;
@@ -1845,8 +1850,10 @@ static void write_block_again(struct pack_buffer *buf, unsigned int i)
 
 	status = write_page(b, page, buf->nr[i]);
 	buf->status[i] = status;
-	if (!is_block_error(status))
+	if (!is_block_error(status)) {
+		buf->again = !status;
 		return;
+	}
 	block = hold_block_elsewhere(b);
 	if (!block)
 		return;
@@ -1860,6 +1867,7 @@ static void write_block_again(struct pack_buffer *buf, unsigned int i)
 		buf->nr[i] = block;
 	} else {
 		let_block_go(b, block, false);
+		buf->again = false;
 	}
 }
 
@@ -1919,8 +1927,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 		if (!nr)
 			continue;
 		written |= buf->nr[i];
-		/* As in write_again(), until one cannot be written. */
-		if (buf->again && !failed && may_write_again(buf, i)) {
+		if (buf->again && may_write_again(buf, i)) {
 			write_block_again(buf, i);
 			if (!buf->status[i])
 				write_worked(b, 1);

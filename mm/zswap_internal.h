@@ -338,7 +338,7 @@ static inline void zswap_data_add(struct zswap_data *data, unsigned int length)
 /**
  * struct zswap_walk - goals and results of a walk of LRU lists
  * @gfp: flags to allocate pages for writeback
- * @direct: called in reclaim, which waits for the result
+ * @direct: write nothing to devices with %SWAP_OPS_F_REQUIRE_NOFS
  * @force: write the oldest pages even if they were stored recently
  * @by_age: stop at a span that was not created before @before
  * @stop_at_page_in_swapcache: stop at a page that is in the swap cache

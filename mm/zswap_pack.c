@@ -53,14 +53,13 @@ static int zswap_codec(int type, struct zswap_pool *pool)
  * @codec: what compressed it
  * @data: the compressed data, in lowmem
  * @length: its length in bytes
- * @folio: the folio, locked and in the swap cache
- * @offset: the page's offset in the folio, in bytes
+ * @folio: the page's folio, locked and in the swap cache
  *
  * Context: May sleep, but waits only for the compressor.
  * Return: true on success.
  */
 bool zswap_unpack(int type, unsigned int codec, const void *data, unsigned int length,
-		  struct folio *folio, size_t offset)
+		  struct folio *folio)
 {
 	struct zswap_pool *pool;
 	struct crypto_acomp_ctx *acomp_ctx;
@@ -74,7 +73,7 @@ bool zswap_unpack(int type, unsigned int codec, const void *data, unsigned int l
 
 	sg_init_one(&input, data, length);
 	sg_init_table(&output, 1);
-	sg_set_folio(&output, folio, PAGE_SIZE, offset);
+	sg_set_folio(&output, folio, PAGE_SIZE, 0);
 
 	acomp_ctx = raw_cpu_ptr(pool->acomp_ctx);
 	mutex_lock(&acomp_ctx->mutex);
@@ -132,9 +131,9 @@ void zswap_written(swp_entry_t swp)
  * @span may have been freed: it is only compared with the result of a lookup.
  *
  * Context: Does not sleep.  The caller has a reference to the device.
- * Return: 0; -EAGAIN without a buffer; -E2BIG if the page must be written as it
- * is; -EEXIST if it is in the swap cache; or -ENOMEM if the slot has other data
- * now.
+ * Return: 0; -EBUSY if the page is being written; -EAGAIN without a buffer; -E2BIG if
+ * the page must be written as it is; -EEXIST if it is in the swap cache; or -ENOMEM
+ * without memory for its place, or if the slot has other data now.
  */
 int zswap_pack_slot(struct zswap_span *span, swp_entry_t swp,
 		    struct ramzswap_share *share, struct zswap_walk *walk)

@@ -713,7 +713,7 @@ bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 	return walk.written;
 }
 
-/* Number of cgroups and nodes to ask for pages when making room for a folio */
+/* Number of cgroups and nodes with pages to ask when making room for a folio */
 #define ZSWAP_ROOM_TURNS	512U
 /* Before that, to ask for old pages only */
 #define ZSWAP_AGE_TURNS		64U
@@ -729,8 +729,12 @@ static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 	unsigned long failures = walk->failed + walk->to_write + SWAP_CLUSTER_MAX;
 	unsigned int turns = ZSWAP_AGE_TURNS + ZSWAP_ROOM_TURNS;
 	struct zswap_lru *lru = NULL;
+	unsigned int empty = 0;
+	bool any = false;
 
 	while (!zswap_walk_done(walk) && walk->failed < failures && turns--) {
+		int ret;
+
 		if (!lru || walk->device_full) {
 			walk->device_full = false;
 			lru = only;
@@ -743,8 +747,17 @@ static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 		}
 		walk->force = walk->scanned >= chances;
 		walk->by_age = turns >= ZSWAP_ROOM_TURNS;
-		zswap_take_turn(lru, DIV_ROUND_UP(min(walk->to_write, SWAP_CLUSTER_MAX),
-						  ZSWAP_SPAN_SLOTS), walk);
+		ret = zswap_take_turn(lru, DIV_ROUND_UP(min(walk->to_write, SWAP_CLUSTER_MAX),
+							ZSWAP_SPAN_SLOTS), walk);
+		if (ret != -ESRCH) {
+			any |= !ret || walk->young;
+			continue;
+		}
+		/* The first round may have started in the middle. */
+		empty = any ? 0 : empty + 1;
+		if (empty == 2)
+			break;
+		any = false;
 	}
 }
 
@@ -823,7 +836,7 @@ static unsigned long zswap_room_tries(unsigned int nr_pages)
  * @nr_pages: number of pages to store
  *
  * Context: Reclaim; may sleep.
- * Return: whether the cgroup may store more now.
+ * Return: whether memory was gained, and the cgroup may store more now.
  */
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
 {

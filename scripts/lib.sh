@@ -199,13 +199,15 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 kernel_source() {
 	case $1 in
 	base | base-debug | base-lockstat) echo "$BASE_TREE" ;;
-	series | debug | kcsan | series-lockstat) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat." ;;
+	series | debug | kcsan | series-lockstat | uml | uml-debug) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat uml uml-debug." ;;
 	esac
 }
 
 kernel_fragments() {
 	case $1 in
+	uml) echo uml.config ;;
+	uml-debug) echo uml.config uml-debug.config ;;
 	*debug) echo vm.config debug.config ;;
 	kcsan) echo vm.config kcsan.config ;;
 	*lockstat) echo vm.config lockstat.config ;;
@@ -213,11 +215,16 @@ kernel_fragments() {
 	esac
 }
 
-kernel_image() { echo "$BUILD/obj/$1/arch/x86/boot/bzImage"; }
+kernel_image() {
+	case $1 in
+	uml*) echo "$BUILD/obj/$1/linux" ;;
+	*) echo "$BUILD/obj/$1/arch/x86/boot/bzImage" ;;
+	esac
+}
 
 # Brings a kernel up to date, with its tree. build_kernel NAME
 build_kernel() {
-	local src fragments
+	local src fragments arch=x86_64
 
 	src=$(kernel_source "$1")
 	case $1 in
@@ -225,7 +232,8 @@ build_kernel() {
 	*) need_tree ;;
 	esac
 	read -ra fragments <<<"$(kernel_fragments "$1")"
-	"$TOP/scripts/build-kernel.sh" "$src" "$1" "${fragments[@]}" >&2
+	[ "$1" = "${1#uml}" ] || arch=um
+	ARCH=$arch "$TOP/scripts/build-kernel.sh" "$src" "$1" "${fragments[@]}" >&2
 }
 
 # --- virtual machines --------------------------------------------------------
@@ -319,8 +327,9 @@ tools_id() {
 # Runs a program of the ramzswap selftests that no test runs by default, with a disk of its own, /dev/disk/backing, and
 # prints one result. Returns vm.sh's status. run_extended KERNEL NAME DISK-SIZE WHAT COMMAND VM-OPTION...
 run_extended() {
-	local kernel=$1 name=$2 size=$3 what=$4 command=$5 job=$BUILD/guest/$2 status=0
+	local kernel=$1 name=$2 size=$3 what=$4 command=$5 job=$BUILD/guest/$2 status=0 machine=vm.sh
 	shift 5
+	[ "$kernel" = "${kernel#uml}" ] || machine=um.sh
 
 	build_kernel "$kernel"
 	rm -rf "$job"
@@ -331,12 +340,12 @@ run_extended() {
 	truncate -s "$size" "$job.disk"
 
 	say "$what on $kernel; output in $LOGS/$name.log"
-	"$TOP/scripts/vm.sh" -k "$kernel" -w "backing=$job.disk" -n "$name" "$@" \
+	"$TOP/scripts/$machine" -k "$kernel" -w "backing=$job.disk" -n "$name" "$@" \
 		"$TOP/scripts/guest/run-tests" "$job"/* || status=$?
 	rm -f "$job.disk"
 	case $status in
 	0) ok "$kernel: $what" ;;
-	*) not_ok "$kernel: $what # status $status; see $LOGS/$name.log and $LOGS/$name.kernel.log" ;;
+	*) not_ok "$kernel: $what # status $status; see $LOGS/$name.log" ;;
 	esac
 	return $status
 }

@@ -2,18 +2,20 @@
 # Let processes and a controller do everything at once to a machine that swaps, and verify each page that they
 # touch. "make soak MINUTES=n".
 #
-# MINUTES: how long, 10 by default. SEED: what to do, 1 by default. KERNEL: series (the default), debug, kcsan.
+# MINUTES: how long, 10 by default. SEED: what to do, 1 by default. KERNEL: series (the default), debug, kcsan; or uml,
+# uml-debug: several times as much in the same time, but there are no large folios, see um.sh.
 # POISON=1: memory errors, too, so that some pages are lost, and it is only verified that no other is wrong.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 kernel=${KERNEL:-series} seconds=$((${MINUTES:-10} * 60)) seed=${SEED:-1}
-memory=768
-[ "$kernel" = series ] || memory=1280 # its own needs take much of it
+memory=768 movable=' movablecore=256M'
+case $kernel in *debug | kcsan) memory=1280 ;; esac # its own needs take much of it
+case $kernel in uml*) movable='' ;; esac
 
 # Ending may take as long as half an hour where a debug kernel is emulated.
 run_extended "$kernel" "soak-$kernel-$seed" 512M "soak for $((seconds / 60)) minutes, seed $seed" \
 	"soak -b /dev/disk/backing -t $seconds -s $seed ${POISON:+-p}" \
 	-K -m "$memory" -s 512 -t $((seconds + 3600)) \
-	-c "TEST_SECONDS=$((seconds + 3000)) ramzswap.num_devices=2 movablecore=256M"
+	-c "TEST_SECONDS=$((seconds + 3000)) ramzswap.num_devices=2 zswap.enabled=1${movable}"
