@@ -467,8 +467,7 @@ void zswap_squeeze_cache(u64 bytes);
 bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 			   swp_entry_t swp, unsigned int nr_pages);
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages);
-bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
-		   unsigned int nr_pages, bool clean);
+bool zswap_is_full(struct swap_io_ctx *ctx, struct folio *folio);
 void zswap_squeeze_pool(unsigned int nr_pages);
 
 /* === mm/zswap_pack.c ===================================================== */

@@ -57,7 +57,7 @@ unsigned long zswap_nr_unseen_one(int type, int nid, struct mem_cgroup *memcg,
 	struct zswap_lru *lru = &zswap_lrus[type];
 	unsigned long nr = list_lru_count_one(&lru->list, nid, memcg);
 
-	if (nr && memcg && memcg_list_lru_alloc(memcg, &lru->old, gfp))
+	if (nr && !mem_cgroup_disabled() && memcg_list_lru_alloc(memcg, &lru->old, gfp))
 		return 0;
 	return nr;
 }

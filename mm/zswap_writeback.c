@@ -853,16 +853,15 @@ bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
 /**
  * zswap_is_full() - is there no room for a folio, not even after making some?
  * @ctx: see zswap_store()
- * @swp: the first slot of the folio
- * @nr_pages: number of its pages
- * @clean: reclaim can drop the folio, as its device has a copy
+ * @folio: the folio
  *
  * Context: Reclaim; may sleep.
  * Return: true if the folio must not be stored.
  */
-bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
-		   unsigned int nr_pages, bool clean)
+bool zswap_is_full(struct swap_io_ctx *ctx, struct folio *folio)
 {
+	unsigned int nr_pages = folio_nr_pages(folio);
+	swp_entry_t swp = folio->swap;
 	struct ramzswap_share *share = swap_zswap_share(swp);
 	u64 gained;
 
@@ -878,7 +877,8 @@ bool zswap_is_full(struct swap_io_ctx *ctx, swp_entry_t swp,
 	/* What is missing at the limit may be less than what CPUs hold back. */
 	if (!ramzswap_excess(share, nr_pages))
 		return false;
-	if (clean)
+	/* What can be dropped is not worth compressing others again. */
+	if (swap_has_copy(folio))
 		return true;
 	gained = zswap_squeeze_for_room(NULL, swp_type(swp),
 					ramzswap_excess(share, nr_pages + SWAP_CLUSTER_MAX),

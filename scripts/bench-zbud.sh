@@ -20,7 +20,6 @@ guest=$BUILD/guest/bench-zbud
 out=$BUILD/bench
 run=zbud-$(date +%Y%m%d-%H%M%S)
 raw=$out/$run.tsv
-um_memory=512M
 limit=240 # seconds for a boot
 # As many as there are here: a CPU that waits for its turn on the host while it has a lock would be measured.
 contending=$(nproc)
@@ -52,41 +51,34 @@ keep() {
 		$4 == "churn_free_mean" { put("churn_cycle", known("churn_store_mean") + $5) }' >>"$raw"
 }
 
-pid=''
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null || :' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-# Boots User-mode Linux and runs TEST on it. boot LOG CPUS TEST NAME=VALUE...
+# Boots User-mode Linux and runs TEST on it. boot NAME CPUS TEST NAME=VALUE...
 boot() {
-	local log=$1 status=0
+	local status=0
 
-	timeout -k 5 "$limit" "$guest/um" "mem=$um_memory" "ncpus=$2" seccomp=on con0=fd:0,fd:1 \
-		initrd="$guest/um.initramfs" slab_nomerge panic=-1 "TEST=$3" "${@:4}" >"$log" 2>&1 </dev/null &
-	pid=$!
-	wait "$pid" || status=$?
-	pid=''
-	! grep -E "$SPLATS" "$log" >&2 || die "User-mode Linux complains in its log" "See $log."
-	if grep -q '^@status' "$log"; then
-		grep -q '^@status 0' "$log" || die "$3 fails on User-mode Linux" "See $log."
-		return 0
-	fi
-	say "User-mode Linux did not come to an end (status $status); its log is kept as $log.$run" >&2
-	mv "$log" "$log.$run"
+	"$TOP/scripts/um.sh" -k "$guest/um" -j "$2" -t "$limit" -n "$1" -c "slab_nomerge zswap.enabled=0 TEST=$3 ${*:4}" \
+		"$TOP/scripts/guest/run-zbud" "$guest"/*.u16 >/dev/null || status=$?
+	case $status in
+	0) return 0 ;;
+	"$VM_SPLAT") die "User-mode Linux complains in its log" "See $LOGS/$1.log." ;;
+	"$VM_DIED" | "$VM_TIMEOUT") ;;
+	*) die "$3 fails on User-mode Linux" "See $LOGS/$1.log." ;;
+	esac
+	say "User-mode Linux did not come to an end (status $status); its log is kept as $LOGS/$1.log.$run" >&2
+	mv "$LOGS/$1.log" "$LOGS/$1.log.$run"
 	return 1
 }
 
 # All rounds of TEST. On a busy host, User-mode Linux with several CPUs stops for ever now and then: a round
 # may be done twice, and the table says so. um CLOCK CPUS TEST NAME=VALUE...
 um() {
-	local log=$LOGS/bench-zbud-$1.log round
+	local name=bench-zbud-$1 round
 
 	for ((round = 1; round <= rounds; round++)); do
-		boot "$log" "${@:2}" || {
+		boot "$name" "${@:2}" || {
 			echo "# $1, round $round: done again, as User-mode Linux did not come to an end" >>"$raw"
-			boot "$log" "${@:2}" || die "$3 does not come to an end on User-mode Linux"
+			boot "$name" "${@:2}" || die "$3 does not come to an end on User-mode Linux"
 		}
-		keep "$1" "$round" <"$log"
+		keep "$1" "$round" <"$LOGS/$name.log"
 	done
 }
 
@@ -118,12 +110,12 @@ mkdir -p "$out" "$LOGS" "$guest"
 if [ -z "$no_build" ]; then
 	build_kernel series
 	build_kernel series-lockstat
-	ARCH=um "$TOP/scripts/build-kernel.sh" "$TREE" um um.config >&2
+	build_kernel um
 fi
 # The same kernels all the time, whatever is built meanwhile
 cp "$(kernel_image series)" "$guest/series.bzImage" || die "there is no kernel series"
 cp "$(kernel_image series-lockstat)" "$guest/lockstat.bzImage" || die "there is no kernel series-lockstat"
-cp "$BUILD/obj/um/linux" "$guest/um" || die "there is no User-mode Linux"
+cp "$(kernel_image um)" "$guest/um" || die "there is no User-mode Linux"
 
 "$TOP/scripts/bench/record.sh" "${programs[@]}"
 gcc -O2 -Wall -o "$guest/pagesizes" "$TOP/scripts/bench/pagesizes.c" -llz4 -lzstd
@@ -136,14 +128,6 @@ for file in "$recorded"/*.sizes; do
 	prepare "$(basename "$file" .sizes)-recorded" "$file"
 done
 cat "$guest"/*.u16 >"$guest/mixed.u16"
-
-mkdir -p "$guest/root/bin" "$guest/root/job"
-cp -L "$(command -v busybox)" "$guest/root/bin/busybox"
-cp "$TOP/scripts/guest/init-um" "$guest/root/init"
-cp "$TOP/scripts/guest/run-zbud" "$guest/root/job/run"
-chmod +x "$guest/root/init" "$guest/root/job/run"
-cp "$guest"/*.u16 "$guest/root/job/"
-(cd "$guest/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$guest/um.initramfs"
 
 {
 	describe "$@" | sed 's/^/# /'

@@ -199,14 +199,14 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 kernel_source() {
 	case $1 in
 	base | base-debug | base-lockstat) echo "$BASE_TREE" ;;
-	series | debug | kcsan | series-lockstat | uml | uml-debug) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat uml uml-debug." ;;
+	series | debug | kcsan | series-lockstat | um | uml | uml-debug) echo "$TREE" ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat um uml uml-debug." ;;
 	esac
 }
 
 kernel_fragments() {
 	case $1 in
-	uml) echo uml.config ;;
+	um | uml) echo "$1.config" ;;
 	uml-debug) echo uml.config uml-debug.config ;;
 	*debug) echo vm.config debug.config ;;
 	kcsan) echo vm.config kcsan.config ;;
@@ -217,7 +217,7 @@ kernel_fragments() {
 
 kernel_image() {
 	case $1 in
-	uml*) echo "$BUILD/obj/$1/linux" ;;
+	um*) echo "$BUILD/obj/$1/linux" ;;
 	*) echo "$BUILD/obj/$1/arch/x86/boot/bzImage" ;;
 	esac
 }
@@ -232,7 +232,7 @@ build_kernel() {
 	*) need_tree ;;
 	esac
 	read -ra fragments <<<"$(kernel_fragments "$1")"
-	[ "$1" = "${1#uml}" ] || arch=um
+	[ "$1" = "${1#um}" ] || arch=um
 	ARCH=$arch "$TOP/scripts/build-kernel.sh" "$src" "$1" "${fragments[@]}" >&2
 }
 
@@ -264,6 +264,36 @@ LETS_FAIL='/ alloc_sites: (vmalloc error|page allocation failure): /,/<\/TASK>/'
 # What the kernel says when it has no memory, up to the end of the call trace; vm.sh -K. Mainline reports it, too, when there
 # is none for the table of a swap cluster (swap_cluster_alloc_table()), and gets by.
 NO_MEMORY='/ (invoked oom-killer|page allocation failure): /,/<\/TASK>/'
+
+# complaints LOG IGNORED: what a kernel's log complains of, but for what IGNORED, a command of sed's, deletes
+complaints() {
+	sed -E -e "${SLOW_HOST}d" -e "${LETS_FAIL}d" -e "$2" "$1" | grep -nE -A25 "$SPLATS"
+}
+
+# guest_dir KIND: makes a directory for a guest of this process, removes those of runs that were killed, prints its path.
+guest_dir() {
+	local old
+
+	for old in "$BUILD/$1".*; do
+		[ ! -d "$old" ] || kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
+	done
+	mkdir "$BUILD/$1.$$"
+	echo "$BUILD/$1.$$"
+}
+
+# Makes a guest's initramfs in DIR: busybox, INIT of scripts/guest, and /job with PROGRAM, unless that is empty, as "run".
+# pack_initramfs DIR BUSYBOX INIT PROGRAM [FILE...]
+pack_initramfs() {
+	local root=$1/root program=$4
+
+	mkdir -p "$root/bin" "$root/job"
+	cp -L "$2" "$root/bin/busybox"
+	cp "$TOP/scripts/guest/$3" "$root/init"
+	[ -z "$program" ] || install -m 755 "$program" "$root/job/run"
+	shift 4
+	[ $# = 0 ] || cp -a "$@" "$root/job/"
+	(cd "$root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$root/../initramfs"
+}
 
 # tap_results KERNEL LOG: TAP between run-tests' "@begin" and "@end" lines, to results. A program that says nothing, stops early
 # or ends with an error is a failure itself, whatever its single tests were.
@@ -329,7 +359,7 @@ tools_id() {
 run_extended() {
 	local kernel=$1 name=$2 size=$3 what=$4 command=$5 job=$BUILD/guest/$2 status=0 machine=vm.sh
 	shift 5
-	[ "$kernel" = "${kernel#uml}" ] || machine=um.sh
+	[ "$kernel" = "${kernel#um}" ] || machine=um.sh
 
 	build_kernel "$kernel"
 	rm -rf "$job"

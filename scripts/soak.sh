@@ -10,12 +10,11 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 kernel=${KERNEL:-series} seconds=$((${MINUTES:-10} * 60)) seed=${SEED:-1}
-memory=768 movable=' movablecore=256M'
+memory=768
 case $kernel in *debug | kcsan) memory=1280 ;; esac # its own needs take much of it
-case $kernel in uml*) movable='' ;; esac
 
 # Ending may take as long as half an hour where a debug kernel is emulated.
 run_extended "$kernel" "soak-$kernel-$seed" 512M "soak for $((seconds / 60)) minutes, seed $seed" \
 	"soak -b /dev/disk/backing -t $seconds -s $seed ${POISON:+-p}" \
 	-K -m "$memory" -s 512 -t $((seconds + 3600)) \
-	-c "TEST_SECONDS=$((seconds + 3000)) ramzswap.num_devices=2 zswap.enabled=1${movable}"
+	-c "TEST_SECONDS=$((seconds + 3000)) ramzswap.num_devices=2 movablecore=256M"

@@ -66,28 +66,15 @@ command -v "${machine[0]}" >/dev/null || die "QEMU is missing" "Install the pack
 
 name=${name:-$(basename "${1:-shell}" .sh)}
 mkdir -p "$LOGS"
-for old in "$BUILD"/vm.*; do	# of runs that were killed
-	[ ! -d "$old" ] || kill -0 "${old##*.}" 2>/dev/null || rm -rf "$old"
-done
 log=$LOGS/$name.log klog=$LOGS/$name.kernel.log
 rm -f "$log" "$klog"
-work=$BUILD/vm.$$ pid=''
-mkdir "$work"
+work=$(guest_dir vm) pid=''
 trap '[ -z "$pid" ] || kill "$pid" || :; rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# The initramfs: busybox, init, the program.
-mkdir -p "$work/root/bin" "$work/root/job"
-cp -L "$busybox" "$work/root/bin/busybox"
-cp "$TOP/scripts/guest/init" "$work/root/init"
-if [ -z "$interactive" ]; then
-	cp "$1" "$work/root/job/run"
-	chmod +x "$work/root/job/run"
-	shift
-fi
-[ $# = 0 ] || cp -a "$@" "$work/root/job/"
-(cd "$work/root" && find . -print0 | cpio -0 -o -H newc --owner=0:0 --quiet) >"$work/initramfs"
+[ -z "$interactive" ] || set -- '' "$@"
+pack_initramfs "$work" "$busybox" init "$@"
 
 # CPUs emulated by a thread each: on a busy host one may have to wait for long, and that is no RCU
 # stall, nor is a timer broken that does not tick meanwhile. hvc0 is the guest's terminal, hvc1 takes the exit status.
@@ -143,7 +130,7 @@ fi
 # The kernel says more than once when something broke: in its log, and by a taint flag
 # (bad page 5, died 7, warning 9, soft lockup 14).
 read -r code taint < <(tr -d '\r' <"$work/status") || code=''
-if sed -E -e "${SLOW_HOST}d" -e "${LETS_FAIL}d" -e "$no_memory" "$klog" | grep -nE -A25 "$SPLATS" >"$work/splats" ||
+if complaints "$klog" "$no_memory" >"$work/splats" ||
 	[ $((${taint:-0} & (1 << 5 | 1 << 7 | 1 << 9 | 1 << 14))) != 0 ]; then
 	head -n 60 "$work/splats" >&2
 	echo "error: the kernel complains (taint ${taint:-unknown}); all it said is in $klog" >&2
