@@ -35,6 +35,8 @@
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -183,18 +185,27 @@ static long nr_anon_pages(void)
 	       global_node_page_state(NR_INACTIVE_ANON);
 }
 
+/* Otherwise a cgroup reclaims, or somebody asked for it. */
+static bool memory_is_short(void)
+{
+	return si_mem_available() < 2 * (long)totalreserve_pages;
+}
+
 /*
  * Is everything that is left incompressible, or only what was tried?  Once as
  * many pages were refused as there are anonymous pages, all of them were
- * tried.  Only storing pages ends the streak, and it takes one for every
+ * tried.  That does not hold for a cgroup at its limit, which tries its own pages
+ * over and over.  Only storing pages ends the streak, and it takes one for every
  * %RAMZSWAP_POOR_RATIO refused: room in the pool does not help incompressible
  * pages.
  */
 static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 {
-	long all = nr_anon_pages();
-	long streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
+	long all = nr_anon_pages(), streak;
 
+	if (!memory_is_short())
+		return false;
+	streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
 	/* It must not take many stored pages to end a streak, however long it was. */
 	if (streak > all)
 		atomic_long_set(&rz->share.poor_streak, all);
@@ -1339,6 +1350,27 @@ static void __init set_default_disksize(void)
 	default_disksize = min(default_disksize, ramzswap_max_disksize());
 }
 
+/*
+ * Before a process is killed, let stored pages take less room.  If there is free
+ * memory, but not for this task, more of it does not help.
+ */
+static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void *freed)
+{
+	unsigned long nr_pages;
+	unsigned int i;
+
+	if (!memory_is_short())
+		return NOTIFY_DONE;
+	nr_pages = zswap_squeeze_on_oom();
+	*(unsigned long *)freed += nr_pages;
+	for (i = 0; nr_pages && i < RAMZSWAP_MAX_DEVICES; i++)
+		if (ramzswap_devices[i])
+			ramzswap_more_room(ramzswap_devices[i]);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block ramzswap_oom = { .notifier_call = ramzswap_on_oom };
+
 static int __init ramzswap_init(void)
 {
 	unsigned int i, nr = wanted_devices();
@@ -1358,6 +1390,7 @@ static int __init ramzswap_init(void)
 		return major;
 	}
 
+	register_oom_notifier(&ramzswap_oom);
 	set_default_disksize();
 	for (i = 0; i < nr; i++) {
 		err = ramzswap_add(i, major);

@@ -128,6 +128,8 @@ static DECLARE_WAIT_QUEUE_HEAD(cold_wait);
  * does.
  */
 #define ROOM_MAX_SQUEEZERS	16U
+/* Without memory, a smaller copy needs a gap in the pool.  Give up after so many. */
+#define ROOM_MAX_NOMEM		8
 
 static DEFINE_SPINLOCK(room_lock);
 /* The idle squeezers, and the number of all, idle or in use */
@@ -321,6 +323,7 @@ static int squeeze_slot(struct squeezer *sq, const struct zswap_pick *pick,
  * @root: only pages of this cgroup and those below it; NULL for all
  * @nr_pages: number of pages left to try
  * @bytes: number of bytes left to gain
+ * @nr_nomem: number of pages since the last one that there was memory for
  */
 struct squeeze {
 	struct zswap_pick pick;
@@ -329,6 +332,7 @@ struct squeeze {
 	struct mem_cgroup *root;
 	unsigned long nr_pages;
 	u64 bytes;
+	unsigned int nr_nomem;
 };
 
 static bool squeeze_done(const struct squeeze *s)
@@ -386,15 +390,14 @@ static void room_give_back(struct squeezer *sq)
 }
 
 /*
- * A task that waits for room gives up when there is no memory for a smaller
- * copy, or when the squeezers are for other compressors.  It does not search
- * for pages that they could decompress.
+ * A task that waits for room passes over pages of compressors that the squeezers
+ * are not for.
  */
 static int squeeze_slot_for_room(struct squeeze *s, unsigned int slot,
 				 struct ramzswap_share *share)
 {
 	struct squeezer *sq;
-	int ret = -ENOENT;
+	int ret = 0;
 
 	/* What other tasks recompress makes room, too: count it. */
 	do {
@@ -442,7 +445,10 @@ static void squeeze_span(struct squeeze *s)
 				       squeeze_slot_for_room(s, slot, share);
 		if (gained > 0)
 			s->bytes -= min(s->bytes, gained);
-		else if (gained && !s->squeezer)
+		s->nr_nomem = gained == -ENOMEM ? s->nr_nomem + 1 : 0;
+		/* The next one may fit into a gap, and leaves a larger one. */
+		if (gained < 0 && !s->squeezer &&
+		    (gained != -ENOMEM || s->nr_nomem == ROOM_MAX_NOMEM))
 			s->nr_pages = 0;
 		cond_resched();
 	}

@@ -199,7 +199,7 @@ static void zswap_drop_slots(struct xarray *tree, unsigned long index, u8 slots)
 		if (!bits)
 			continue;
 		for_each_set_bit(slot, &bits, ZSWAP_SPAN_SLOTS) {
-			zbud_free(span->pool->zbud, &span->handle[slot]);
+			zbud_free(zswap_zbud, &span->handle[slot]);
 			zswap_data_add(&data, zswap_length(span, slot));
 		}
 		zswap_data_uncharge(&data, span);
@@ -228,7 +228,7 @@ static void zswap_drop_slots(struct xarray *tree, unsigned long index, u8 slots)
 /**
  * zswap_span_for() - find the span of a range that suits data
  * @span: the first span of the range, or NULL
- * @pool: the pool that has the data
+ * @pool: the pool whose compressor made the data
  * @objcg: the cgroup that the data is charged to, or NULL
  * @cold: whether the data was compressed again
  *

@@ -60,7 +60,6 @@ struct crypto_acomp_ctx {
  * @roles, under the lock of all parameters.
  */
 struct zswap_pool {
-	struct zbud_pool *zbud;
 	struct crypto_acomp_ctx __percpu *acomp_ctx;
 	struct percpu_ref ref;
 	unsigned int roles;
@@ -139,7 +138,7 @@ struct zswap_lru {
  * struct zswap_span - the entries of some adjacent slots
  * @lru: links the spans of a cgroup by age
  * @next: the next span of the same range, or NULL
- * @pool: the pool that contains the data
+ * @pool: the pool whose compressor made the data
  * @objcg: the cgroup that the compressed data is charged to
  * @first: the first slot of the range
  * @used: slots that have data, or are about to get it
@@ -198,6 +197,7 @@ extern struct zswap_lru zswap_lrus[MAX_SWAPFILES];
 extern spinlock_t zswap_shrink_lock;
 extern bool zswap_shrinking;
 extern struct kmem_cache *zswap_span_cache;
+extern struct zbud_pool *zswap_zbud;
 extern struct xarray *zswap_trees[MAX_SWAPFILES];
 extern unsigned int nr_zswap_trees[MAX_SWAPFILES];
 extern struct ramzswap_share *zswap_shares[MAX_SWAPFILES];

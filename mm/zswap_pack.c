@@ -159,7 +159,7 @@ int zswap_pack_slot(struct zswap_span *span, swp_entry_t swp,
 	codec = length < PAGE_SIZE ? zswap_codec(swp_type(swp), span->pool) : 0;
 	if (codec < 0)
 		goto unlock;
-	ret = zbud_read_begin(span->pool->zbud, &span->handle[slot], sg, length);
+	ret = zbud_read_begin(zswap_zbud, &span->handle[slot], sg, length);
 	if (ret)
 		goto unlock;
 	ret = ramzswap_pack(share, swp, sg, length, codec);

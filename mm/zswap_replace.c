@@ -201,7 +201,7 @@ int zswap_copy_slot(const struct zswap_pick *pick, unsigned int slot, void *data
 
 	/* The span stays while the slot is ours. */
 	ret = zswap_length(span, slot);
-	if (zbud_read_begin(span->pool->zbud, &span->handle[slot], sg, ret)) {
+	if (zbud_read_begin(zswap_zbud, &span->handle[slot], sg, ret)) {
 		ret = -EIO;
 		goto unlock;
 	}
@@ -230,6 +230,8 @@ static struct zswap_span *zswap_take_cold(struct zswap_span *head, struct zswap_
 			atomic_or(BIT(zswap_slot(swp)), &cold->marks);
 		return cold;
 	}
+	if (!new)
+		return NULL;
 	zswap_span_init(new, swp, BIT(zswap_slot(swp)), pool, span->objcg,
 			ZSWAP_COLD | ZSWAP_OLD);
 	new->created = span->created;
@@ -252,7 +254,7 @@ static void zswap_replace_data(struct zswap_span *span, struct zswap_span *cold,
 	};
 
 	cold->length[slot] = length - 1;
-	zbud_free(span->pool->zbud, &span->handle[slot]);
+	zbud_free(zswap_zbud, &span->handle[slot]);
 	zswap_data_uncharge(&less, span);
 	/* A cold span is never compressed again, so the old copy was not cold. */
 	ramzswap_count(share, RAMZSWAP_COLD_STORED, 1);
@@ -270,7 +272,7 @@ static bool zswap_same_data(struct zswap_span *span, unsigned int slot,
 	bool same = true;
 
 	if (zswap_length(span, slot) != length ||
-	    zbud_read_begin(span->pool->zbud, &span->handle[slot], sg, length))
+	    zbud_read_begin(zswap_zbud, &span->handle[slot], sg, length))
 		return false;
 	sg_miter_start(&miter, sg, sg_nents(sg), SG_MITER_ATOMIC | SG_MITER_FROM_SG);
 	while (same && sg_miter_next(&miter)) {
@@ -345,18 +347,18 @@ int zswap_replace_slot(const struct zswap_pick *pick, unsigned int slot,
 	if (!zswap_same_data(span, slot, old, old_length))
 		goto done;
 	ret = -ENOMEM;
-	if (!new)
-		goto done;
 	xas_reset(&xas);
 	xas_lock(&xas);
 	cold = zswap_take_cold(xas_load(&xas), span, new, swp, pick->pool);
 	xas_unlock(&xas);
+	if (!cold)
+		goto done;
 	if (cold == new) {
 		new = NULL;
 		zswap_span_added(cold);
 	}
 
-	ret = zbud_store(pick->pool->zbud, data, length,
+	ret = zbud_store(zswap_zbud, data, length,
 			 GFP_NOWAIT | __GFP_NORETRY | __GFP_HIGHMEM | __GFP_MOVABLE,
 			 nid, &cold->handle[slot]);
 	if (!ret)

@@ -12,6 +12,7 @@
 #include <linux/minmax.h>
 #include <linux/nodemask.h>
 #include <linux/random.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/swap.h>
@@ -901,4 +902,34 @@ void zswap_squeeze_pool(unsigned int nr_pages)
 {
 	zswap_squeeze_for_room(NULL, -1, (u64)(nr_pages + SWAP_CLUSTER_MAX) << PAGE_SHIFT,
 			       zswap_room_tries(nr_pages), true);
+}
+
+/* So many pages are worth another try to allocate one; do not try for ever to gain them. */
+#define ZSWAP_OOM_PAGES		SWAP_CLUSTER_MAX
+#define ZSWAP_OOM_TRIES		4096
+
+/**
+ * zswap_squeeze_on_oom() - gain memory before a process is killed for it
+ *
+ * Everything else has been reclaimed: what is left are compressed pages.  Their
+ * smaller copies go where others have left gaps.  So pages of the pool become
+ * free a little later than there is room in them.
+ *
+ * Context: Out of memory, with oom_lock held; may sleep, but does not wait for
+ * memory.  Takes some hundredths of a second.
+ * Return: how many pages of memory were gained, or 0 if it was not worth it.
+ */
+unsigned long zswap_squeeze_on_oom(void)
+{
+	const u64 wanted = ZSWAP_OOM_PAGES << PAGE_SHIFT;
+	unsigned int flags;
+	u64 gained;
+
+	if (zswap_never_enabled())
+		return 0;
+	/* The first copies need pages, before there are gaps for the others. */
+	flags = memalloc_noreclaim_save();
+	gained = zswap_squeeze_for_room(NULL, -1, wanted, ZSWAP_OOM_TRIES, true);
+	memalloc_noreclaim_restore(flags);
+	return gained == wanted ? ZSWAP_OOM_PAGES : 0;
 }

@@ -10,7 +10,8 @@
 #   pressure		with more pages than there is memory for
 #   aging		which pages go to the disk, with several cgroups: events are counted
 #   capacity		how much fits, as it comes and without a disk, before the out-of-memory killer comes;
-#			capacity-512, capacity-2048, capacity-8192: with so many MiB of memory only
+#			capacity-512, capacity-2048, capacity-8192: with so many MiB of memory only. On User-mode Linux,
+#			so the times are those of this machine, but page faults are slow
 #   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
 #   age		the same, of pages that are not used for a while, and are compressed again
 #   compile		the same, of a compiler in a cgroup that is too small for it
@@ -118,14 +119,22 @@ takes_part() {
 	esac
 }
 
+# What takes minutes where nothing is emulated would take hours. capacity_kernel KERNEL
+capacity_kernel() {
+	case $1 in
+	base) echo uml-base ;;
+	series) echo uml ;;
+	esac
+}
+
 # Boots a machine; its process id is added to pids. start CLOCK NAME KERNEL MODE
 start() {
-	local clock=$1 name=$2 kernel=$3 mode=$4 vm=() files=() cmdline=MODE=$4
+	local clock=$1 name=$2 kernel=$3 mode=$4 boot=vm.sh vm=() files=() cmdline=MODE=$4
 
 	[ "$clock" = "${clock#locks}" ] || kernel+=-lockstat
 	case $clock-$mode in
 	pressure-* | aging-*) vm+=(-m "$memory" -s "$disk") cmdline+=" LIMIT=$limit" ;;
-	capacity-*) vm+=(-m "${clock#*-}") cmdline+=' CAPACITY=yes' ;;
+	capacity-*) vm+=(-m "${clock#*-}") cmdline+=' CAPACITY=yes' boot=um.sh kernel=$(capacity_kernel "$kernel") ;;
 	spill-*)
 		vm+=(-m $((spill + 384)) -s $((spill + 64)))
 		cmdline+=' LIMIT=1 FACTOR=5'
@@ -142,7 +151,7 @@ start() {
 	esac
 	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	case $clock in instructions | age) vm+=(-I) ;; esac
-	"$TOP/scripts/vm.sh" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
+	"$TOP/scripts/$boot" -k "$guest/$kernel.bzImage" -t 1800 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
 		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity,spill} "$guest/$clock.cases/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
@@ -205,6 +214,7 @@ need_pkgs build vm
 mkdir -p "$out" "$LOGS" "$guest"
 mapfile -t kernels < <(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u)
 ! wanted locks || kernels+=("${kernels[@]/%/-lockstat}")
+[[ " ${kinds[*]}" != *' capacity'* ]] || kernels+=("$(capacity_kernel base)" "$(capacity_kernel series)")
 for kernel in "${kernels[@]}"; do
 	[ "$kernel" != unpacked ] || { cp "$UNPACKED" "$guest/unpacked.bzImage" && continue; }
 	[ -n "$no_build" ] || build_kernel "$kernel"

@@ -198,15 +198,16 @@ maintainer() { sed -nE '/^M:/ { s/^M:[[:space:]]*//p; q }' "$TOP/MAINTAINERS"; }
 # The kernels that the virtual machines boot, by name: tree and configuration fragments.
 kernel_source() {
 	case $1 in
-	base | base-debug | base-lockstat) echo "$BASE_TREE" ;;
+	base | base-debug | base-lockstat | uml-base) echo "$BASE_TREE" ;;
 	series | debug | kcsan | series-lockstat | um | uml | uml-debug) echo "$TREE" ;;
-	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat um uml uml-debug." ;;
+	*) die "no kernel is named '$1'" "There are: base series debug base-debug kcsan base-lockstat series-lockstat um uml uml-base uml-debug." ;;
 	esac
 }
 
 kernel_fragments() {
 	case $1 in
 	um | uml) echo "$1.config" ;;
+	uml-base) echo uml.config ;;
 	uml-debug) echo uml.config uml-debug.config ;;
 	*debug) echo vm.config debug.config ;;
 	kcsan) echo vm.config kcsan.config ;;
@@ -228,7 +229,7 @@ build_kernel() {
 
 	src=$(kernel_source "$1")
 	case $1 in
-	base*) base_worktree >&2 ;;
+	base* | uml-base) base_worktree >&2 ;;
 	*) need_tree ;;
 	esac
 	read -ra fragments <<<"$(kernel_fragments "$1")"

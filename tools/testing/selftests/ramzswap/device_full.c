@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device without room leads to an OOM kill, and not to a livelock.
+ * A device without room leads to an OOM kill, and not to a livelock. What a cgroup
+ * cannot store takes no room from others.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -20,8 +21,8 @@
 
 static const char *skip_reason;
 
-/* Start a process that takes memory until it is killed. */
-static pid_t hog(enum fill fill)
+/* Start a process that takes memory until it is killed, and counts the MiB. */
+static pid_t hog(enum fill fill, unsigned long *nr_mib)
 {
 	pid_t pid = fork();
 
@@ -31,7 +32,7 @@ static pid_t hog(enum fill fill)
 		file_write("/proc/self/oom_score_adj", "1000");
 		/* Do not outlive the test. */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (nr = 0;; nr++) {
+		for (nr = 0;; *nr_mib = ++nr) {
 			void *page = mmap(NULL, MIB, PROT_READ | PROT_WRITE,
 					  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			size_t i;
@@ -49,7 +50,7 @@ static pid_t hog(enum fill fill)
 #define PRINTK	"/proc/sys/kernel/printk"
 
 /* Memory left to the hog, so that it finishes soon on a slow machine. */
-#define HOG_MEMORY	(300 * MIB)
+#define HOG_MEMORY	(64 * MIB)
 
 /* So many processes take the rest. With 32-bit addresses, one cannot map all of it. */
 #define NR_TAKERS	(sizeof(long) == 8 ? 1 : 4)
@@ -99,10 +100,15 @@ FIXTURE(no_room) {
 FIXTURE_VARIANT(no_room) {
 	enum fill fill;
 	const char *mem_limit;
+	bool again;	/* pages are compressed again */
 };
 
 FIXTURE_VARIANT_ADD(no_room, for_text) {
 	.fill = FILL_TEXT, .mem_limit = "0",
+};
+
+FIXTURE_VARIANT_ADD(no_room, for_text_that_is_compressed_again) {
+	.fill = FILL_TEXT, .mem_limit = "0", .again = true,
 };
 
 FIXTURE_VARIANT_ADD(no_room, for_what_compresses_to_a_half) {
@@ -124,6 +130,8 @@ FIXTURE_SETUP(no_room)
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	ASSERT_EQ(0, attr_write("disksize", "400%"));
 	ASSERT_EQ(0, attr_write("mem_limit", variant->mem_limit));
+	if (variant->again && !file_write(ZSWAP_PARAM "cold_compressor", "zstd"))
+		SKIP(return, "the kernel has no zstd");
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "20"));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "accept_threshold_percent", "90"));
 	ASSERT_TRUE(file_read(PRINTK, self->printk, sizeof(self->printk)));
@@ -153,7 +161,7 @@ FIXTURE_TEARDOWN(no_room)
 
 /*
  * The hog needs time to fill memory. Once the device is full, the hog has only
- * free memory left.
+ * free memory left, and what compressing pages again frees.
  */
 #define OOM_SECONDS	20
 
@@ -166,16 +174,24 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 		"Out of memory", "BUG:", "WARNING:", "possible ", "suspicious RCU",
 		"blocked for more than", "soft lockup", "rcu: INFO",
 	};
+	volatile unsigned long *nr_mib;
 	double full_since = 0, took;
+	unsigned long last = 0;
 	int log = log_open();
 	pid_t pid;
 	int status;
 
+	nr_mib = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, nr_mib);
+
 	/* The OOM report contains call traces: keep them off the console. */
 	ASSERT_TRUE(file_write(PRINTK, "1"));
-	pid = hog(variant->fill);
+	pid = hog(variant->fill, (unsigned long *)nr_mib);
 	ASSERT_LE(0, pid);
 	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (last != *nr_mib)
+			full_since = 0;
+		last = *nr_mib;
 		if (!full_since && swap_is_full())
 			full_since = seconds_now();
 		usleep(20000);
@@ -187,15 +203,72 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
-	TH_LOG("killed %.1f s after the device was seen to be full", took);
+	TH_LOG("killed with %lu MiB, %.1f s after the device was seen to be full", last, took);
 	EXPECT_GT(OOM_SECONDS, took);
 	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	EXPECT_EQ(1, log_look(log, texts, ARRAY_SIZE(texts)));
 	close(log);
+	munmap((void *)nr_mib, page_size);
+	/* Nobody is killed before what is stored has been compressed again. */
+	if (variant->again)
+		EXPECT_LE(stat_of("num_writes") / 2,
+			  stat_of("num_squeezed") + stat_of("num_hopeless"));
 	/* The rest of the machine goes on, and the device has room again. */
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_TRUE(soon(swap_has_room));
 	EXPECT_EQ(0, stat_of("failed_reads"));
+}
+
+FIXTURE(cgroup) {
+	struct region r, text;
+	char dir[256];
+};
+
+FIXTURE_SETUP(cgroup)
+{
+	if (skip_reason)
+		SKIP(return, "%s", skip_reason);
+	if (!memcg_enter_own(self->dir, sizeof(self->dir)))
+		SKIP(return, "there are no memory cgroups");
+	ASSERT_EQ(0, attr_write("reset", "1"));
+	test_stay_resident();
+	ASSERT_TRUE(other_swap_off());
+	ASSERT_TRUE(device_on());
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_RANDOM, 31));
+	ASSERT_TRUE(region_map(&self->text, NR_PAGES, FILL_TEXT, 32));
+	region_write_all(&self->r);
+	region_write_all(&self->text);
+}
+
+FIXTURE_TEARDOWN(cgroup)
+{
+	if (skip_reason || !self->text.mem)
+		return;
+	region_unmap(&self->r);
+	region_unmap(&self->text);
+	EXPECT_EQ(0, swapoff(DEVICE_PATH));
+	other_swap_on();
+	EXPECT_TRUE(memcg_leave(self->dir));
+	EXPECT_EQ(0, attr_write("reset", "1"));
+}
+
+TEST_F_TIMEOUT(cgroup, leaves_room_for_others_if_its_pages_do_not_compress, TEST_SECONDS)
+{
+	long long anon = meminfo_kb("Active(anon):") + meminfo_kb("Inactive(anon):");
+	double end = seconds_now() + TEST_SECONDS / 2;
+	bool full = false;
+
+	/* There is free memory, so these pages are refused again and again. */
+	while (stat_of("failed_writes") < anon / (page_size / 1024) * 2 && seconds_now() < end) {
+		if (!memcg_reclaim(self->dir, NR_PAGES * page_size))
+			SKIP(return, "this kernel has no memory.reclaim");
+		full = full || swap_is_full();
+	}
+	EXPECT_LE(anon / (page_size / 1024) * 2, stat_of("failed_writes"));
+	EXPECT_FALSE(full);
+	EXPECT_LE(NR_PAGES, stat_of("pages_stored"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+	EXPECT_EQ(0, region_wrong_bytes_all(&self->text));
 }
 
 int main(int argc, char **argv)
