@@ -204,10 +204,11 @@ static bool memory_is_short(void)
  */
 static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 {
-	long all = nr_anon_pages(), streak;
+	long all, streak;
 
 	if (!memory_is_short())
 		return false;
+	all = nr_anon_pages();
 	streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
 	/* It must not take many stored pages to end a streak, however long it was. */
 	if (streak > all)

@@ -925,8 +925,6 @@ unsigned long zswap_squeeze_on_oom(void)
 	unsigned int flags;
 	u64 gained;
 
-	if (zswap_never_enabled())
-		return 0;
 	/* The first copies need pages, before there are gaps for the others. */
 	flags = memalloc_noreclaim_save();
 	gained = zswap_squeeze_for_room(NULL, -1, wanted, ZSWAP_OOM_TRIES, true);

@@ -228,10 +228,11 @@ build_kernel() {
 	local src fragments arch=x86_64
 
 	src=$(kernel_source "$1")
-	case $1 in
-	base* | uml-base) base_worktree >&2 ;;
-	*) need_tree ;;
-	esac
+	if [ "$src" = "$BASE_TREE" ]; then
+		base_worktree >&2
+	else
+		need_tree
+	fi
 	read -ra fragments <<<"$(kernel_fragments "$1")"
 	[ "$1" = "${1#um}" ] || arch=um
 	ARCH=$arch "$TOP/scripts/build-kernel.sh" "$src" "$1" "${fragments[@]}" >&2
