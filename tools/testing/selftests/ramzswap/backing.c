@@ -282,7 +282,7 @@ TEST_F_TIMEOUT(backing, keeps_in_memory_what_was_read, TEST_SECONDS)
 	region_write_all(&more);
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
 	ASSERT_EQ(some, region_page_out(&more));
-	EXPECT_GE(MIB + slack, stat_of("compr_data_size"));
+	EXPECT_GE(MIB + slack, stat_settled("compr_data_size"));
 	EXPECT_GE(writes + OWN_PAGES, stat_of("bdev_num_writes"));
 	EXPECT_GE(reads + OWN_PAGES, stat_of("bdev_num_reads"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
@@ -308,13 +308,14 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));
-	EXPECT_GE(MIB + slack, stat_of("compr_data_size"));
+	EXPECT_GE(MIB + slack, stat_settled("compr_data_size"));
 	EXPECT_LE(MIB - slack, stat_of("compr_data_size"));
 	EXPECT_LT(NR_PAGES / 2, stat_of("pages_spilled"));
 
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, NR_PAGES - some, some));
-	EXPECT_EQ(reads, stat_of("bdev_num_reads"));
+	/* Hardly ever, a page of the program itself comes from the disk then. */
+	EXPECT_GE(reads + some / 8, stat_of("bdev_num_reads"));
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, some));
 	EXPECT_LE(reads + some, stat_of("bdev_num_reads"));
 
@@ -322,7 +323,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_at_the_limit, TEST_SECONDS)
 	ASSERT_EQ(0, attr_write("mem_limit", "512K"));
 	region_write(&self->r, 0, some);
 	EXPECT_EQ(some, page_out(self->r.mem, some));
-	EXPECT_GE(512 * 1024 + slack / 2, stat_of("compr_data_size"));
+	EXPECT_GE(512 * 1024 + slack / 2, stat_settled("compr_data_size"));
 	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }

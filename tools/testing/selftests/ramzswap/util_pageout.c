@@ -52,6 +52,7 @@ unsigned long pages_swapped(const void *mem, unsigned long nr)
  */
 #define PAGE_OUT_ATTEMPTS	20
 #define PAGE_OUT_PAUSE_US	10000
+#define LRU_BATCH		31	/* FOLIO_BATCH_SIZE */
 
 static void run_on(const cpu_set_t *allowed, int attempt)
 {
@@ -67,6 +68,21 @@ static void run_on(const cpu_set_t *allowed, int attempt)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
+/*
+ * Move what is in the LRU batch of each CPU to the lists: what is left in one is
+ * paged out later than the rest, and would be the youngest. MADV_COLD does that.
+ */
+static void drain_lru_batches(void *mem, const cpu_set_t *allowed)
+{
+	int i;
+
+	for (i = 0; i < CPU_COUNT(allowed); i++) {
+		run_on(allowed, i);
+		madvise(mem, page_size, MADV_COLD);
+	}
+	sched_setaffinity(0, sizeof(*allowed), allowed);
+}
+
 /* @left: counts the pages that are still in memory. */
 static unsigned long try_page_out(void *mem, unsigned long nr,
 				  unsigned long (*left)(void *mem, unsigned long nr))
@@ -76,6 +92,8 @@ static unsigned long try_page_out(void *mem, unsigned long nr,
 	int i;
 
 	sched_getaffinity(0, sizeof(allowed), &allowed);
+	if (nr > LRU_BATCH)
+		drain_lru_batches(mem, &allowed);
 	for (i = 0; rest && i < PAGE_OUT_ATTEMPTS; i++) {
 		if (i) {
 			usleep(PAGE_OUT_PAUSE_US);
