@@ -367,7 +367,7 @@ def main(directory, out=None, aims=HERE / "targets"):
     if chosen:
         last = max(chosen.values(), key=lambda r: r.name)
         head += ["`make bench` and `scripts/report.sh` make this. Of each case, the newest run counts. The newest of all is"
-                 f" of {last.date()}, by `{last.command()}`. Machines are emulated: only ratios of times mean anything."]
+                 f" of {last.date()}, by `{last.command()}`. Machines are emulated, or User-mode Linux: only ratios of times mean anything."]
     not_run = [kind for kind in KINDS if kind not in {kind_of(c) for c, _ in chosen}]
     head += ["", f"Not run: {', '.join(not_run) or 'none'}.", ""]
     summary = head + targets_text(targets)

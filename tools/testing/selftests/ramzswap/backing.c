@@ -341,7 +341,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 	snprintf(amount, sizeof(amount), "%lu", some * page_size);
 	ASSERT_EQ(0, attr_write("writeback", amount));
 	EXPECT_EQ(NR_PAGES - some, stat_settled("pages_stored"));
-	EXPECT_EQ(some, stat_of("bdev_num_writes"));
+	EXPECT_EQ(some, stat_settled("bdev_num_writes"));
 
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, some, NR_PAGES - some));

@@ -274,6 +274,7 @@ static void check_device(struct __test_metadata *_metadata, struct region *share
 TEST_F_TIMEOUT(ended, by_a_signal_leaves_the_device_whole, TEST_SECONDS)
 {
 	long long before;
+	double end;
 	pid_t pid;
 	int i;
 
@@ -281,7 +282,8 @@ TEST_F_TIMEOUT(ended, by_a_signal_leaves_the_device_whole, TEST_SECONDS)
 		before = swap_used(DEVICE_PATH);
 		pid = start_swapoff();
 		ASSERT_LE(0, pid);
-		while (swap_used(DEVICE_PATH) > before - before / 64)
+		end = seconds_now() + 60;
+		while (swap_used(DEVICE_PATH) > before - before / 64 && seconds_now() < end)
 			;
 		EXPECT_EQ(0, kill(pid, SIGKILL));
 		EXPECT_EQ(-SIGKILL, child_status(pid));

@@ -81,7 +81,7 @@ FIXTURE_TEARDOWN(failing)
 static void fails_for_a_while(struct __test_metadata *_metadata, struct region *r,
 			      const char *disk, const char *memcg, const char *rule)
 {
-	const double end = seconds_now() + 3;
+	const double start = seconds_now();
 	long long stops = stat_of("backing_stops");
 
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
@@ -90,7 +90,8 @@ static void fails_for_a_while(struct __test_metadata *_metadata, struct region *
 		region_write(r, 0, NR_PAGES / 4);
 		madvise(r->mem, NR_PAGES * page_size, MADV_PAGEOUT);
 		EXPECT_EQ(0, region_wrong_bytes_all(r));
-	} while (seconds_now() < end);
+	} while (seconds_now() < start + 3 ||
+		 (!backing_is("stopped") && seconds_now() < start + STOP_SECONDS));
 	EXPECT_TRUE(backing_is("stopped"));
 	EXPECT_EQ(1, stat_of("backing_stopped"));
 	EXPECT_LT(stops, stat_of("backing_stops"));

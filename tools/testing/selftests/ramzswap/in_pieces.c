@@ -22,7 +22,7 @@
 #define FREE_PAGES	(4 * MIB / page_size)
 #define NR_PAGES	(2 * FREE_PAGES)
 #define FOLIO_PAGES	(64 * 1024 / page_size)
-#define LATENCY_MS	400
+#define LATENCY_MS	1500
 
 static const char *skip_reason;
 

@@ -26,6 +26,9 @@ static void fill(struct __test_metadata *_metadata, struct region *r,
 	region_page_out(r);
 }
 
+/* Hardly ever, the program's own pages are read from a disk, too. */
+#define OWN_PAGES	8
+
 /* Touch pages, and count how many the kernel read from disks. */
 static long long disk_reads(struct __test_metadata *_metadata, const struct region *r,
 			    unsigned long first, unsigned long nr, unsigned long step)
@@ -90,7 +93,7 @@ TEST_F_TIMEOUT(cgroups, keep_what_another_device_has_at_the_limit_of_one, TEST_S
 	fill(_metadata, &more, 16 * MIB, 83);
 	EXPECT_LT(PAGES(8 * MIB), stat_of("bdev_num_writes"));
 	memcg_reclaim(self->own, 64 * MIB);
-	EXPECT_EQ(0, disk_reads(_metadata, &cold, 0, cold.nr_pages, 1));
+	EXPECT_GE(OWN_PAGES, disk_reads(_metadata, &cold, 0, cold.nr_pages, 1));
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 	region_unmap(&cold);
 	region_unmap(&more);
@@ -144,7 +147,7 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	EXPECT_LT(PAGES(8 * MIB), device_stat(SECOND, "bdev_num_writes"));
 	memcg_reclaim(self->own, 64 * MIB);
 	disk_reads(_metadata, &r, r.nr_pages - some, some, 1);
-	EXPECT_EQ(reads, device_stat(SECOND, "bdev_num_reads"));
+	EXPECT_GE(reads + OWN_PAGES, device_stat(SECOND, "bdev_num_reads"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);
 	EXPECT_EQ(0, region_wrong_bytes_all(&stuck));

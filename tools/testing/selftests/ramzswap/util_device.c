@@ -55,13 +55,15 @@ long long stat_of(const char *name)
  */
 long long stat_settled(const char *name)
 {
-	long long value = stat_of(name), before = value - 1;
-	int i;
+	long long value = stat_of(name), before;
+	int i, same = 0;
 
-	for (i = 0; i < 100 && value != before; i++) {
+	/* On a busy machine, a write may take longer than one pause. */
+	for (i = 0; i < 300 && same < 5; i++) {
 		before = value;
-		usleep(200000);
+		usleep(100000);
 		value = stat_of(name);
+		same = value == before ? same + 1 : 0;
 	}
 	return value;
 }

@@ -175,12 +175,15 @@ long long memcg_stat(const char *dir, const char *name)
  * @bytes: how much to reclaim at a time
  *
  * A page that was written to a disk stays in the swap cache until reclaim takes
- * it, which may be only after the write has ended. So this tries several times.
+ * it, which may be only after the write has ended. So this tries several times
+ * after the last one has.
  *
  * Return: whether the cgroup has memory.reclaim.
  */
 bool memcg_reclaim(const char *dir, long long bytes)
 {
+	const double end = seconds_now() + 60;
+	long long writes;
 	char path[384];
 	int i;
 
@@ -190,8 +193,11 @@ bool memcg_reclaim(const char *dir, long long bytes)
 	/* Reclaim does not see pages that another CPU is about to add to the LRU. */
 	file_write("/proc/sys/vm/drop_caches", "1");
 	for (i = 0; i < 20; i++) {
+		writes = stat_of("bdev_num_writes");
 		file_write_number(path, bytes);
 		usleep(10000);
+		if (stat_of("bdev_num_writes") != writes && seconds_now() < end)
+			i = 0;
 	}
 	return true;
 }
