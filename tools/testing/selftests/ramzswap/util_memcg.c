@@ -182,7 +182,7 @@ long long memcg_stat(const char *dir, const char *name)
  */
 bool memcg_reclaim(const char *dir, long long bytes)
 {
-	const double end = seconds_now() + 60;
+	const double end = seconds_now() + 5;
 	long long writes;
 	char path[384];
 	int i;
