@@ -364,6 +364,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
 		usleep(500000);
 	} while (done != value_of(&load->done[0]) && ++i < 2 * PATIENCE);
 	EXPECT_TRUE(load_kill(pids));
+	/* It does wait for the disk. */
 	usleep(500000);
 	EXPECT_EQ(done, value_of(&load->done[0]));
 	ASSERT_TRUE(dm_go_on());
