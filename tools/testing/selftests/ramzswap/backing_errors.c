@@ -18,7 +18,6 @@ TEST_F_TIMEOUT(backing, loses_nothing_when_it_cannot_be_written, TEST_SECONDS)
 		"add,op=WRITE,status=MEDIUM",
 	};
 	long long bad, failed = 0;
-	char state[16];
 	int i;
 
 	if (!inject(self->disk, "removeall"))
@@ -35,16 +34,10 @@ TEST_F_TIMEOUT(backing, loses_nothing_when_it_cannot_be_written, TEST_SECONDS)
 		region_write_all(&self->r);
 	}
 	ASSERT_TRUE(inject(self->disk, "removeall"));
-	bad = stat_of("backing_blocks_bad");
-	EXPECT_GT(NR_PAGES / 10, bad);
 	/* The device stopped when all writes failed. */
-	for (i = 0; i < 600; i++) {
-		ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_state", state, sizeof(state)));
-		if (!strcmp(state, "running\n"))
-			break;
-		usleep(100000);
-	}
-	EXPECT_STREQ("running\n", state);
+	EXPECT_TRUE(backing_gets("running", 60));
+	bad = stat_settled("backing_blocks_bad");
+	EXPECT_GT(NR_PAGES / 10, bad);
 	/* The device continues with the other blocks. */
 	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));

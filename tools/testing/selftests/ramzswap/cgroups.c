@@ -212,8 +212,10 @@ TEST_F_TIMEOUT(cgroups, give_up_nothing_for_the_limit_of_another, TEST_SECONDS)
 	device_with_disk(_metadata, self->disk, "0");
 	ASSERT_TRUE(memcg_set(self->b, "memory.zswap.max", "1M"));
 	ASSERT_TRUE(sleeper_start(&a, self->a, 8 * MIB, 73));
+	memcg_stats_settle();
 	before = zswapped_pages(self->a);
 	ASSERT_TRUE(sleeper_start(&b, self->b, 16 * MIB, 74));
+	memcg_stats_settle();
 	EXPECT_EQ(before, zswapped_pages(self->a));
 	EXPECT_LT(PAGES(8 * MIB), stat_of("pages_spilled"));
 	status = sleeper_end(&a);

@@ -21,9 +21,6 @@
 
 #define NR_PAGES	(8 * MIB / page_size)
 
-/* The kernel flushes a cgroup's statistics every two seconds, or later. */
-#define MEMCG_STAT_SECONDS	20
-
 FIXTURE(cold) {
 	struct region r;
 };
@@ -521,37 +518,6 @@ TEST_F_TIMEOUT(backed, what_does_not_compress_costs_little, TEST_SECONDS)
 
 /* === Cgroups ============================================================= */
 
-static long long memcg_number(const char *dir, const char *file, const char *name)
-{
-	char path[400], buf[8192], *at;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, file);
-	if (!name)
-		return file_number(path);
-	if (!file_read(path, buf, sizeof(buf)))
-		return -1;
-	for (at = buf; at; at = strchr(at, '\n')) {
-		at += *at == '\n';
-		if (!strncmp(at, name, strlen(name)) && at[strlen(name)] == ' ')
-			return atoll(at + strlen(name));
-	}
-	return -1;
-}
-
-/*
- * Wait a while for a number to reach its expected value.  Return: the number.
- */
-static long long memcg_soon(const char *dir, const char *file, const char *name,
-			    long long want)
-{
-	double until = seconds_now() + MEMCG_STAT_SECONDS;
-	long long is;
-
-	while ((is = memcg_number(dir, file, name)) != want && seconds_now() < until)
-		usleep(100000);
-	return is;
-}
-
 TEST_F_TIMEOUT(cold, cgroups_are_charged_for_what_it_has_become, TEST_SECONDS)
 {
 	const long long all = NR_PAGES * page_size;
@@ -583,27 +549,27 @@ TEST_F_TIMEOUT(cold, cgroups_are_charged_for_what_it_has_become, TEST_SECONDS)
 	}
 	gate_wait(&ready);
 	zswap = stat_of("compr_data_size");
-	EXPECT_EQ(zswap, memcg_soon(dir, "memory.zswap.current", NULL, zswap));
-	EXPECT_EQ(all, memcg_soon(dir, "memory.stat", "zswapped", all));
-	memory = memcg_number(dir, "memory.current", NULL);
+	EXPECT_EQ(zswap, memcg_soon(memcg_number, dir, "memory.zswap.current", zswap));
+	EXPECT_EQ(all, memcg_soon(memcg_stat, dir, "zswapped", all));
+	memory = memcg_number(dir, "memory.current");
 
 	ASSERT_EQ(0, squeeze_all());
 	gained = stat_of("squeeze_gained");
 	zswap -= gained;
 	EXPECT_LT(0, gained);
 	EXPECT_EQ(zswap, stat_of("compr_data_size"));
-	EXPECT_EQ(zswap, memcg_soon(dir, "memory.zswap.current", NULL, zswap));
-	EXPECT_EQ(zswap, memcg_soon(dir, "memory.stat", "zswap", zswap));
-	EXPECT_EQ(all, memcg_number(dir, "memory.stat", "zswapped"));
+	EXPECT_EQ(zswap, memcg_soon(memcg_number, dir, "memory.zswap.current", zswap));
+	EXPECT_EQ(zswap, memcg_soon(memcg_stat, dir, "zswap", zswap));
+	EXPECT_EQ(all, memcg_stat(dir, "zswapped"));
 	/* Each CPU's stock keeps charges for a while. */
-	less = memory - memcg_number(dir, "memory.current", NULL);
+	less = memory - memcg_number(dir, "memory.current");
 	EXPECT_LT(gained - (long long)MIB / 2, less);
 	EXPECT_GT(gained + (long long)MIB / 2, less);
 
 	gate_open(&go);
 	gate_wait(&done);
-	EXPECT_EQ(0, memcg_soon(dir, "memory.zswap.current", NULL, 0));
-	EXPECT_EQ(0, memcg_soon(dir, "memory.stat", "zswapped", 0));
+	EXPECT_EQ(0, memcg_soon(memcg_number, dir, "memory.zswap.current", 0));
+	EXPECT_EQ(0, memcg_soon(memcg_stat, dir, "zswapped", 0));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(-SIGKILL, child_status(pid));
 	memcg_remove(dir);

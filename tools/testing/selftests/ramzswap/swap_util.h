@@ -188,6 +188,10 @@ bool memcg_leave(const char *dir);
 bool memcg_set(const char *dir, const char *file, const char *value);
 bool memcg_set_number(const char *dir, const char *file, long long value);
 long long memcg_stat(const char *dir, const char *name);
+long long memcg_number(const char *dir, const char *file);
+long long memcg_soon(long long (*number)(const char *dir, const char *name),
+		     const char *dir, const char *name, long long want);
+void memcg_stats_settle(void);
 bool memcg_reclaim(const char *dir, long long bytes);
 
 /* === The ramzswap device: util_device.c =================================== */

@@ -170,6 +170,53 @@ long long memcg_stat(const char *dir, const char *name)
 }
 
 /**
+ * memcg_number() - read a cgroup's file with one number
+ * @dir: directory of the cgroup
+ * @file: the file
+ *
+ * Return: the number, or -1 if it does not exist.
+ */
+long long memcg_number(const char *dir, const char *file)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	return file_number(path);
+}
+
+/* The kernel adds up every two seconds, or later, what its CPUs counted. */
+#define STAT_DELAY_S	3
+#define STAT_PATIENCE_S	20
+
+/**
+ * memcg_soon() - wait until a cgroup's number is what it should be
+ * @number: memcg_stat() or memcg_number()
+ * @dir: directory of the cgroup
+ * @name: what to pass to @number
+ * @want: the expected number
+ *
+ * Return: the number.
+ */
+long long memcg_soon(long long (*number)(const char *dir, const char *name),
+		     const char *dir, const char *name, long long want)
+{
+	const double end = seconds_now() + STAT_PATIENCE_S;
+	long long is;
+
+	while ((is = number(dir, name)) != want && seconds_now() < end)
+		usleep(100000);
+	return is;
+}
+
+/**
+ * memcg_stats_settle() - wait until the cgroups' statistics are up to date
+ */
+void memcg_stats_settle(void)
+{
+	sleep(STAT_DELAY_S);
+}
+
+/**
  * memcg_reclaim() - reclaim a cgroup's memory, its swap cache too
  * @dir: directory of the cgroup
  * @bytes: how much to reclaim at a time
