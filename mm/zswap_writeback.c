@@ -904,6 +904,19 @@ void zswap_squeeze_pool(unsigned int nr_pages)
 			       zswap_room_tries(nr_pages), true);
 }
 
+/**
+ * zswap_squeeze_crowded() - make room below memory.max without writing
+ * @memcg: the cgroup, see zswap_memcg_crowded()
+ *
+ * Context: Reclaim; may sleep.
+ * Return: how many pages of memory were gained.
+ */
+unsigned long zswap_squeeze_crowded(struct mem_cgroup *memcg)
+{
+	return zswap_squeeze_for_room(memcg, -1, SWAP_CLUSTER_MAX << PAGE_SHIFT,
+				      zswap_room_tries(0), true) >> PAGE_SHIFT;
+}
+
 /* So many pages are worth another try to allocate one; do not try for ever to gain them. */
 #define ZSWAP_OOM_PAGES		SWAP_CLUSTER_MAX
 #define ZSWAP_OOM_TRIES		4096

@@ -20,7 +20,7 @@ image=$WORK/power.img program=$TOP/scripts/guest/run-power-cut
 failed=0
 
 # guest [vm.sh's options]... PROGRAM [FILE]...
-guest() { "$TOP/scripts/vm.sh" -k series -m 160 -t 240 -w "power=$image" "$@"; }
+guest() { "$TOP/scripts/vm.sh" -k series -m 160 -t 600 -w "power=$image" "$@"; }
 
 fail() { not_ok "$@" && failed=1; }
 

@@ -41,9 +41,9 @@ name=test-$kernel${part:+-${part#--}}
 results=$LOGS/$name.results
 jobs=$BUILD/guest/$name
 disks=()
-cmdline='TEST_SECONDS=900 ramzswap.num_devices=2' limit=3600
+cmdline='TEST_SECONDS=900 ramzswap.num_devices=2' limit=5000
 case $kernel in
-*debug | kcsan) cmdline='TEST_SECONDS=2400 ramzswap.num_devices=2' limit=7200 ;;
+*debug | kcsan) cmdline='TEST_SECONDS=2400 ramzswap.num_devices=2' limit=10000 ;;
 esac
 
 # What a program of the tests is called with.

@@ -11,8 +11,8 @@
  *   FILE	pages as a program had them in memory
  *
  * Output: lines "NAME VALUE": pages written before the kill; nanoseconds from the start to the kill, from the last
- * page that was written to the kill, and of the longest time in which no MiB was written; nanoseconds in which
- * some, and all processes waited for memory. All are the machine's, which may be an emulated one.
+ * whole MiB that was written to the kill, from the last page that was written or read back to the kill, and of the
+ * longest time in which no MiB was written; nanoseconds in which some, and all processes waited for memory. All are the machine's, which may be an emulated one.
  */
 #include <errno.h>
 #include <signal.h>
@@ -23,7 +23,7 @@
 /* What the process and its parent share; the parent never swaps. */
 struct progress {
 	unsigned long pages;
-	uint64_t last, longest;
+	uint64_t last, last_page, longest;
 };
 
 /* Of each MiB that is written, so many pages are random ones that were written before, and are read. */
@@ -53,9 +53,9 @@ static void fill(const char *kind, struct progress *p)
 		}
 		*(struct stamp *)page = (struct stamp){ .name = r.name, .index = i };
 		p->pages = i + 1;
+		t = p->last_page = now();
 		if ((i + 1) % PAGES_PER_MIB)
 			continue;
-		t = now();
 		if (t - p->last > p->longest)
 			p->longest = t - p->last;
 		p->last = t;
@@ -65,6 +65,7 @@ static void fill(const char *kind, struct progress *p)
 
 			if (s->name != r.name || s->index != nr)
 				errx(2, "page %lu is wrong", nr);
+			p->last_page = now();
 		}
 	}
 	errx(1, "there is too much memory");
@@ -103,7 +104,7 @@ int main(int argc, char **argv)
 		err(1, "mmap, mlockall");
 	write_file("/proc/self/oom_score_adj", "-1000");
 	start = now();
-	p->last = start;
+	p->last = p->last_page = start;
 	pid = fork();
 	if (pid < 0)
 		err(1, "fork");
@@ -116,6 +117,7 @@ int main(int argc, char **argv)
 	report("pages", p->pages);
 	report("until_kill", now() - start);
 	report("since_last", now() - p->last);
+	report("since_last_page", now() - p->last_page);
 	report("longest", p->longest);
 	report_pressure();
 	return 0;

@@ -40,6 +40,7 @@ METRICS = [
     ("capacity: MiB written before the kill", "capacity", "pages", 1 / 256, 0, None),
     ("capacity: s until the kill", "capacity", "until_kill", 1e-9, 1, None),
     ("capacity: s from the last MiB to the kill", "capacity", "since_last", 1e-9, 2, None),
+    ("capacity: s from the last page to the kill", "capacity", "since_last_page", 1e-9, 2, None),
     ("capacity: s, longest without a MiB before that", "capacity", "longest", 1e-9, 2, None),
     ("capacity: s in which all waited for memory", "capacity", "pressure_full", 1e-9, 2, None),
     ("spill: bytes written a page written", "spill", "written_bytes_page", 1, 0, None),

@@ -135,6 +135,7 @@ static void older_one_makes_room(struct __test_metadata *_metadata,
 	int status;
 
 	ASSERT_TRUE(sleeper_start(&second, b, SLEEPER_BYTES, 90));
+	memcg_stats_settle();
 	TH_LOG("%lld pages of the first cgroup are left, %lld of the second",
 	       zswapped_pages(a), zswapped_pages(b));
 	EXPECT_GT(PAGES(SLEEPER_BYTES) * 3 / 4, zswapped_pages(a));
@@ -206,17 +207,17 @@ TEST_F_TIMEOUT(cgroups, give_up_what_is_above_a_lowered_limit, TEST_SECONDS)
 TEST_F_TIMEOUT(cgroups, give_up_nothing_for_the_limit_of_another, TEST_SECONDS)
 {
 	struct sleeper a, b;
-	long long before;
+	long long all;
 	int status;
 
 	device_with_disk(_metadata, self->disk, "0");
 	ASSERT_TRUE(memcg_set(self->b, "memory.zswap.max", "1M"));
 	ASSERT_TRUE(sleeper_start(&a, self->a, 8 * MIB, 73));
-	memcg_stats_settle();
-	before = zswapped_pages(self->a);
+	all = shared->swapped * page_size;
+	EXPECT_EQ(all, memcg_soon(memcg_stat, self->a, "zswapped", all));
 	ASSERT_TRUE(sleeper_start(&b, self->b, 16 * MIB, 74));
 	memcg_stats_settle();
-	EXPECT_EQ(before, zswapped_pages(self->a));
+	EXPECT_EQ(all, memcg_soon(memcg_stat, self->a, "zswapped", all));
 	EXPECT_LT(PAGES(8 * MIB), stat_of("pages_spilled"));
 	status = sleeper_end(&a);
 	EXPECT_EQ(0, status);

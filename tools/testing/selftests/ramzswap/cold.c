@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,12 +68,15 @@ TEST_F_TIMEOUT(cold, pages_take_less_and_are_the_same, TEST_SECONDS)
 TEST_F_TIMEOUT(cold, memory_is_given_back, TEST_SECONDS)
 {
 	long long used;
+	double end;
 
 	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_TEXT);
 	used = stat_value("mem_used_total");
 	ASSERT_EQ(0, squeeze_all());
 	/* Compaction of the pool takes a while. */
-	usleep(500000);
+	end = seconds_now() + 20;
+	while (stat_value("mem_used_total") >= used * 9 / 10 && seconds_now() < end)
+		usleep(100000);
 	TH_LOG("%lld bytes for %lu pages before, %lld after", used, NR_PAGES,
 	       stat_value("mem_used_total"));
 	EXPECT_GT(used * 9 / 10, stat_value("mem_used_total"));
@@ -368,6 +372,7 @@ static unsigned long pages_that_fit(struct __test_metadata *_metadata, const cha
 	EXPECT_TRUE(file_write(COLD_COMPRESSOR, cold));
 	EXPECT_TRUE(region_map(&r, nr, FILL_TEXT, 3));
 	region_write_all(&r);
+	drain_lru_batches();
 	for (i = 0; i < nr_tasks; i++) {
 		part[i].r = &r;
 		part[i].nr = nr / nr_tasks;
@@ -500,19 +505,26 @@ TEST_F_TIMEOUT(backed, cold_pages_are_written_first, TEST_SECONDS)
  */
 TEST_F_TIMEOUT(backed, what_does_not_compress_costs_little, TEST_SECONDS)
 {
-	long long random_ns;
+	long long before, ns, random_ns = LLONG_MAX;
+	int i;
 
-	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_RANDOM);
-	EXPECT_EQ((long long)NR_PAGES, stat_of("pages_hot"));
-	ASSERT_EQ(0, squeeze_all());
-	EXPECT_EQ((long long)NR_PAGES, stat_of("num_hopeless"));
-	EXPECT_EQ(0, stat_of("pages_cold"));
-	random_ns = stat_of("squeeze_ns");
-	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
-	region_unmap(&self->r);
+	/* The best of three: an emulated CPU may stand still meanwhile. */
+	for (i = 1; i <= 3; i++) {
+		map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_RANDOM);
+		EXPECT_EQ((long long)NR_PAGES, stat_of("pages_hot"));
+		before = stat_of("squeeze_ns");
+		ASSERT_EQ(0, squeeze_all());
+		EXPECT_EQ(i * (long long)NR_PAGES, stat_of("num_hopeless"));
+		EXPECT_EQ(0, stat_of("pages_cold"));
+		ns = stat_of("squeeze_ns") - before;
+		random_ns = ns < random_ns ? ns : random_ns;
+		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
+		region_unmap(&self->r);
+	}
 	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_TEXT);
+	before = stat_of("squeeze_ns");
 	ASSERT_EQ(0, squeeze_all());
-	EXPECT_GT((stat_of("squeeze_ns") - random_ns) / 4, random_ns);
+	EXPECT_GT((stat_of("squeeze_ns") - before) / 4, random_ns);
 	region_unmap(&self->r);
 }
 
@@ -594,6 +606,59 @@ TEST_F_TIMEOUT(cold, cgroups_hold_more_below_their_limit, TEST_SECONDS)
 	EXPECT_LT(fit[0] * 5 / 4, fit[1]);
 	EXPECT_GT(NR_PAGES, fit[1]);
 	EXPECT_TRUE(memcg_leave(dir));
+}
+
+/*
+ * A process in a cgroup writes to @nr pages, and @written counts them. When all are
+ * written, it looks at them.  Return: its status, see child_status().
+ */
+static int fill_cgroup(const char *dir, unsigned long nr, volatile unsigned long *written)
+{
+	pid_t pid = fork();
+	struct region r;
+
+	if (pid)
+		return child_status(pid);
+	file_write("/proc/self/oom_score_adj", "0");
+	if (!memcg_enter(dir) || !region_map(&r, nr, FILL_TEXT, 6))
+		_exit(2);
+	for (*written = 0; *written < nr; ++*written)
+		region_write(&r, *written, 1);
+	_exit(!!region_wrong_bytes_all(&r));
+}
+
+/* Compressed pages count against memory.max, too. */
+TEST_F_TIMEOUT(cold, cgroups_hold_more_before_a_process_is_killed, TEST_SECONDS)
+{
+	unsigned long *written = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
+				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char printk[64], dir[256];
+	int status;
+
+	ASSERT_NE(MAP_FAILED, written);
+	if (!memcg_create("ramzswap_cold", dir, sizeof(dir)))
+		SKIP(return, "no cgroup with a memory controller");
+	if (!memcg_set_number(dir, "memory.max", 4 * MIB))
+		SKIP(memcg_remove(dir); return, "there is no memory.max");
+	ASSERT_TRUE(file_read("/proc/sys/kernel/printk", printk, sizeof(printk)));
+	/* An OOM report contains call traces: keep them off the console. */
+	file_write("/proc/sys/kernel/printk", "1");
+	EXPECT_TRUE(file_write(COLD_COMPRESSOR, "\n"));
+	status = fill_cgroup(dir, 64 * MIB / page_size, written);
+	EXPECT_EQ(-SIGKILL, status);
+	TH_LOG("killed after %lu pages", *written);
+	EXPECT_LT(6 * MIB / page_size, *written);
+
+	EXPECT_TRUE(file_write(COLD_COMPRESSOR, "zstd"));
+	status = fill_cgroup(dir, *written * 9 / 8, written);
+	EXPECT_EQ(0, status);
+	EXPECT_LT(0, stat_of("num_squeezed"));
+	status = fill_cgroup(dir, 64 * MIB / page_size, written);
+	EXPECT_EQ(-SIGKILL, status);
+	TH_LOG("where pages are compressed again, after %lu", *written);
+	file_write("/proc/sys/kernel/printk", printk);
+	memcg_remove(dir);
+	munmap(written, page_size);
 }
 
 int main(int argc, char **argv)

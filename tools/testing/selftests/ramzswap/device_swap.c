@@ -218,7 +218,8 @@ TEST_F_TIMEOUT(swap, does_not_store_what_does_not_compress, TEST_SECONDS)
 	ASSERT_TRUE(region_map(&text, NR_PAGES, FILL_TEXT, 27));
 	region_write_all(&more);
 	region_write_all(&text);
-	madvise(more.mem, NR_PAGES * page_size, MADV_PAGEOUT);
+	/* Refused pages are in the swap cache. */
+	EXPECT_EQ(NR_PAGES, region_page_out(&more));
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("compr_data_size"));
 	EXPECT_LE(NR_PAGES, stat_of("failed_writes"));
@@ -244,7 +245,8 @@ TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
 	out = region_page_out(&more);
 	EXPECT_LT(0, out);
 	EXPECT_GT(NR_PAGES, out);
-	EXPECT_LE(stat_of("compr_data_size"), limit + 2 * (long long)page_size);
+	/* Each CPU may hold back a part of what it stores. */
+	EXPECT_LE(stat_of("compr_data_size"), limit + limit / 64 + 2 * (long long)page_size);
 	EXPECT_GE(stat_of("compr_data_size"), limit - 2 * (long long)page_size);
 	EXPECT_TRUE(swap_is_full());
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));

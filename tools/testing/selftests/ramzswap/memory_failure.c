@@ -177,10 +177,11 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 			      const unsigned long *victims, unsigned int nr_victims,
 			      unsigned int max_objects, const char *path)
 {
-	long long failed = stat_value("failed_reads");
+	long long most, failed = stat_value("failed_reads");
 	bool lost[NR_PAGES];
 	struct region more;
 	unsigned long i;
+	double end;
 	long nr;
 
 	/*
@@ -225,11 +226,14 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 		madvise(region_page(&more, i), page_size, MADV_DONTNEED);
 		region_mark_zero(&more, i, 1);
 	}
-	usleep(500000);
+	/* Compaction takes a while. */
+	end = seconds_now() + 20;
+	most = (stat_value("compr_data_size") / (long long)page_size + nr_victims) * 5 / 4;
+	while (stat_value("pages_used") >= most && seconds_now() < end)
+		usleep(100000);
 	TH_LOG("%lld pages of the pool, for %lld bytes", stat_value("pages_used"),
 	       stat_value("compr_data_size"));
-	EXPECT_GT((stat_value("compr_data_size") / (long long)page_size + nr_victims) * 5 / 4,
-		  stat_value("pages_used"));
+	EXPECT_GT(most, stat_value("pages_used"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	region_unmap(&more);

@@ -74,9 +74,10 @@ TEST_F_TIMEOUT(backing, accounts_for_every_slot, TEST_SECONDS)
 	/* The oldest: the first half of the region */
 	snprintf(amount, sizeof(amount), "%lu", NR_PAGES / 2 * page_size);
 	ASSERT_EQ(0, attr_write("writeback", amount));
+	on_disk = stat_reaches("pages_spilled", NR_PAGES / 2 - OWN_PAGES);
+	EXPECT_LE(NR_PAGES / 2 - OWN_PAGES, on_disk);
 	check_sum(_metadata, "written back", 0);
 	on_disk = stat_of("pages_spilled");
-	EXPECT_LE(NR_PAGES / 2 - OWN_PAGES, on_disk);
 
 	if (!attr_write("squeeze", "1G"))
 		check_sum(_metadata, "squeezed", 0);

@@ -17,19 +17,29 @@
 
 TEST_F_TIMEOUT(packed, takes_a_part_of_the_disk, TEST_SECONDS)
 {
-	long long written, ios, pages, blocks, reads, read_ios;
+	long long written, ios, pages, spilled, blocks, reads, read_ios;
+	int round = 0;
 
-	ASSERT_TRUE(spill(&self->r, self->memcg));
-	pages = stat_of("bdev_num_writes");
-	written = stat_of("backing_bytes_written");
-	ios = stat_of("backing_write_ios");
-	blocks = stat_of("backing_blocks_used");
-	ksft_print_msg("%lld bytes in %lld requests for %lld pages, now %lld in %lld blocks\n",
-		       written, ios, pages, stat_of("pages_spilled"), blocks);
+	/* A disk that does not keep up gets some pages as they are. */
+	do {
+		pages = stat_of("bdev_num_writes");
+		written = stat_of("backing_bytes_written");
+		ios = stat_of("backing_write_ios");
+		region_write_all(&self->r);
+		ASSERT_TRUE(spill(&self->r, self->memcg));
+		pages = stat_of("bdev_num_writes") - pages;
+		written = stat_of("backing_bytes_written") - written;
+		ios = stat_of("backing_write_ios") - ios;
+		spilled = stat_of("pages_spilled");
+		blocks = stat_of("backing_blocks_used");
+		ksft_print_msg("%lld bytes in %lld requests for %lld pages\n", written, ios, pages);
+		ksft_print_msg("now %lld pages in %lld blocks\n", spilled, blocks);
+	} while (++round < 5 && (0.6 * page_size * pages <= written || 0.6 * spilled <= blocks ||
+				 written / (16 * 1024) <= ios));
 	EXPECT_LE(NR_PAGES * 3 / 4, pages);
 	/* The text compresses to about a third. */
 	EXPECT_GT(0.6 * page_size * pages, written);
-	EXPECT_GT(0.6 * stat_of("pages_spilled"), blocks);
+	EXPECT_GT(0.6 * spilled, blocks);
 	EXPECT_GT(written / (16 * 1024), ios);
 
 	reads = stat_of("bdev_num_reads");
@@ -133,21 +143,29 @@ static long long disk_stat(const char *path, int index)
 TEST_F_TIMEOUT(packed, takes_few_requests_to_be_stopped, TEST_SECONDS)
 {
 	const char *disk = strrchr(self->disk, '/') + 1;
-	const double end = seconds_now() + 90;
+	const int tries = 3;
 	long long requests;
+	double end;
+	int i = 0;
 
 	if (!inject(disk, "removeall"))
 		SKIP(return, "this kernel cannot inject I/O errors");
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
-	ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
-	requests = disk_stat(self->path, DISK_WRITES);
-	ASSERT_LE(0, requests);
-	ASSERT_TRUE(inject(disk, "add,op=WRITE,status=IOERR"));
-	while (!backing_is("stopped") && seconds_now() < end)
-		attr_write("writeback", "16M");
-	requests = disk_stat(self->path, DISK_WRITES) - requests;
-	TH_LOG("%lld requests", requests);
-	EXPECT_TRUE(backing_is("stopped"));
+	/* It takes more if the worker that looks at errors has to wait for a CPU. */
+	do {
+		ASSERT_TRUE(inject(disk, "removeall"));
+		ASSERT_TRUE(backing_gets("running", 60));
+		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
+		requests = disk_stat(self->path, DISK_WRITES);
+		ASSERT_LE(0, requests);
+		ASSERT_TRUE(inject(disk, "add,op=WRITE,status=IOERR"));
+		end = seconds_now() + 90;
+		while (!backing_is("stopped") && seconds_now() < end)
+			attr_write("writeback", "16M");
+		requests = disk_stat(self->path, DISK_WRITES) - requests;
+		TH_LOG("%lld requests", requests);
+		EXPECT_TRUE(backing_is("stopped"));
+	} while (requests >= 512 && ++i < tries);
 	/* At most 128 failures stop it, with 3 requests each. A buffer has 32 pages of 4 KiB. */
 	if (page_size == 4096)
 		EXPECT_GT(512, requests);
@@ -288,7 +306,7 @@ TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
 /* Cleaning packs half-empty blocks again before holes fill the disk. */
 TEST_F_TIMEOUT(packed, cleans_blocks_when_they_are_scarce, TEST_SECONDS)
 {
-	long long pages, blocks, need;
+	long long pages = 0, blocks = 0, need;
 	double end;
 	unsigned long i;
 	int round;
@@ -303,18 +321,18 @@ TEST_F_TIMEOUT(packed, cleans_blocks_when_they_are_scarce, TEST_SECONDS)
 	ASSERT_TRUE(dm_create(self->disk, self->path, blocks * 13 / 10 * page_size));
 	ASSERT_TRUE(attach(self->path));
 
-	for (round = 0; round < 8; round++) {
+	/* A disk that does not keep up gets some pages as they are: try again. */
+	for (round = 0; round < 8 || (round < 16 && 100 * blocks > need * 5 / 4 * pages); round++) {
 		for (i = round % 3; i < NR_PAGES; i += 3)
 			region_write(&self->r, i, 1);
 		region_page_out(&self->r);
-		usleep(300000);
+		end = seconds_now() + (round < 7 ? 0 : 20);
+		do {
+			usleep(300000);
+			pages = stat_of("pages_spilled");
+			blocks = stat_of("backing_blocks_used");
+		} while (100 * blocks > need * 5 / 4 * pages && seconds_now() < end);
 	}
-	end = seconds_now() + 20;
-	do {
-		usleep(200000);
-		pages = stat_of("pages_spilled");
-		blocks = stat_of("backing_blocks_used");
-	} while (100 * blocks > need * 5 / 4 * pages && seconds_now() < end);
 	ksft_print_msg("%lld pages in %lld of %lld blocks, %lld pages moved, %lld written\n",
 		       pages, blocks, stat_of("backing_blocks_total"),
 		       stat_of("backing_pages_moved"), stat_of("bdev_num_writes"));

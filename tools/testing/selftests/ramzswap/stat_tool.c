@@ -241,6 +241,7 @@ TEST_F_TIMEOUT(tool, shows_the_backing_device, TEST_SECONDS)
 	EXPECT_LE(NR_PAGES * page_size, number("BUSED"));
 	EXPECT_EQ(stat_of("backing_blocks_used") * (long long)page_size, number("BUSED"));
 	/* A page counts as written when the I/O has ended. */
+	EXPECT_LE(NR_PAGES, stat_reaches("bdev_num_writes", NR_PAGES));
 	stat_settled("bdev_num_writes");
 	EXPECT_LE(NR_PAGES * page_size, number("BWRITTEN"));
 	EXPECT_EQ(stat_of("bdev_num_writes") * (long long)page_size, number("BWRITTEN"));

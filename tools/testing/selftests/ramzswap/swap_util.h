@@ -99,6 +99,7 @@ static inline unsigned long slope_pages(void)
 unsigned long pages_swapped(const void *mem, unsigned long nr);
 unsigned long page_out(void *mem, unsigned long nr);
 unsigned long page_out_shared(void *mem, unsigned long nr);
+void drain_lru_batches(void);
 
 static inline unsigned long region_page_out(struct region *r)
 {
@@ -206,6 +207,7 @@ const char *device_test_begin(void);
 const char *backing_test_begin(void);
 long long stat_of(const char *name);
 long long stat_settled(const char *name);
+long long stat_reaches(const char *name, long long least);
 long long attr_number(const char *attr);
 int attr_write(const char *attr, const char *value);
 bool backing_is(const char *state);

@@ -25,7 +25,7 @@
  * How long the device does not respond, and the longest time that counts as
  * none.
  */
-#define STALL_SECONDS	3
+#define STALL_SECONDS	5
 #define AT_ONCE		(STALL_SECONDS * 0.6)
 /* Timeout in seconds for quick operations, long enough for a busy machine. */
 #define PATIENCE	60
@@ -350,23 +350,34 @@ static int load_end(pid_t *pids)
 	return status;
 }
 
-TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
+/*
+ * Return: whether the process that was not killed waits for the disk. It need not
+ * until reclaim has taken what it works on.
+ */
+static bool load_waits(void)
 {
 	unsigned long done;
+	int i;
+
+	for (i = 0; i < 2 * PATIENCE; i++) {
+		done = value_of(&load->done[0]);
+		usleep(500000);
+		if (done == value_of(&load->done[0]))
+			return true;
+	}
+	return false;
+}
+
+TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
+{
 	pid_t pids[3];
-	int status, i = 0;
+	int status;
 
 	load_start(_metadata, &self->r, pids);
 	ASSERT_TRUE(dm_stop());
-	/* Until reclaim has taken what it works on, it need not wait for the disk. */
-	do {
-		done = value_of(&load->done[0]);
-		usleep(500000);
-	} while (done != value_of(&load->done[0]) && ++i < 2 * PATIENCE);
+	EXPECT_TRUE(load_waits());
 	EXPECT_TRUE(load_kill(pids));
-	/* It does wait for the disk. */
-	usleep(500000);
-	EXPECT_EQ(done, value_of(&load->done[0]));
+	EXPECT_TRUE(load_waits());
 	ASSERT_TRUE(dm_go_on());
 	EXPECT_TRUE(load_goes_on());
 	EXPECT_EQ(0, value_of(&load->failed[0]));
@@ -491,7 +502,7 @@ static bool wait_for_some(struct region *r)
 	int i = 0, nr = 0;
 	bool all;
 
-	if (!dm_stop() || pthread_create(&later, NULL, go_on_later, NULL))
+	if (!dm_stop())
 		return false;
 	for (page = 0; page < NR_PAGES && nr < NR_WAITING; page++) {
 		if (!pages_gone(region_page(r, page), 1) ||
@@ -502,6 +513,8 @@ static bool wait_for_some(struct region *r)
 		nr++;
 	}
 	all = nr == NR_WAITING;
+	if (pthread_create(&later, NULL, go_on_later, NULL))
+		ksft_exit_fail_perror("pthread_create");
 	while (nr)
 		pthread_join(waiting[--nr], NULL);
 	pthread_join(later, NULL);
@@ -527,9 +540,11 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 	 */
 	do {
 		ASSERT_TRUE(reclaim_active(&self->r, self->memcg));
+		memcg_stats_settle();
 		restored = memcg_stat(self->memcg, "workingset_restore_anon");
 		before = waited_us(self->memcg);
 		ASSERT_TRUE(wait_for_some(&self->r));
+		memcg_stats_settle();
 	} while (memcg_stat(self->memcg, "workingset_restore_anon") == restored && --rounds);
 	EXPECT_LT(restored, memcg_stat(self->memcg, "workingset_restore_anon"));
 	EXPECT_LT((long long)(AT_ONCE * 1000000), waited_us(self->memcg) - before);
@@ -612,7 +627,7 @@ TEST_F_TIMEOUT(failing, is_stopped_though_a_write_is_under_way, TEST_SECONDS)
 /* The device has failed. Now it does not even respond to the probe. */
 TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 {
-	const double end = seconds_now() + PATIENCE;
+	const double began = seconds_now(), end = began + PATIENCE;
 	double start;
 	int status, fd;
 	pid_t pid;
@@ -627,13 +642,18 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 	region_unmap(&self->r);
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	ASSERT_TRUE(dm_stop());
-	/* The kernel tries it 1, 3, 7 and 15 seconds after it has stopped. */
-	usleep(5000000);
+	/*
+	 * The kernel tries it 1, 3, 7, 15... seconds after it has stopped: before
+	 * twice as much time has passed, it does.
+	 */
+	usleep((seconds_now() - began + 3) * 1000000);
 
 	pid = fork();
 	ASSERT_LE(0, pid);
 	if (!pid)
 		_exit(attr_write("reset", "1"));
+	while (file_number(DEVICE_SYSFS "initstate") && seconds_now() < end + PATIENCE)
+		usleep(10000);
 	usleep(500000);
 	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
 	start = seconds_now();

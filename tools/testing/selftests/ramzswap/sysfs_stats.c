@@ -293,7 +293,6 @@ TEST_F_TIMEOUT(stats, tell_what_is_cold, TEST_SECONDS)
 TEST_F_TIMEOUT(stats, tell_what_is_on_the_backing_device, TEST_SECONDS)
 {
 	const long long nr = NR_PAGES;
-	int i;
 
 	if (!variant->backed) {
 		EXPECT_EQ(0, sysfs_stat("backing_blocks_total"));
@@ -306,8 +305,7 @@ TEST_F_TIMEOUT(stats, tell_what_is_on_the_backing_device, TEST_SECONDS)
 	ASSERT_EQ(nr, region_page_out(&self->text));
 	EXPECT_LE(nr, sysfs_stat("backing_blocks_used"));
 	/* A page counts as written when the I/O has ended. */
-	for (i = 0; i < 100 && sysfs_stat("bdev_num_writes") < nr; i++)
-		usleep(100000);
+	stat_reaches("bdev_num_writes", nr);
 	EXPECT_LE(nr, sysfs_stat("bdev_num_writes"));
 	EXPECT_EQ(0, sysfs_stat("orig_data_size"));
 	EXPECT_EQ(0, sysfs_stat("backing_blocks_bad"));

@@ -59,12 +59,29 @@ long long stat_settled(const char *name)
 	int i, same = 0;
 
 	/* On a busy machine, a write may take longer than one pause. */
-	for (i = 0; i < 300 && same < 5; i++) {
+	for (i = 0; i < 300 && same < 10; i++) {
 		before = value;
 		usleep(100000);
 		value = stat_of(name);
 		same = value == before ? same + 1 : 0;
 	}
+	return value;
+}
+
+/**
+ * stat_reaches() - wait up to a minute for what is being written
+ * @name: a field of the device's statistics
+ * @least: what it should be at least
+ *
+ * Return: the field's value.
+ */
+long long stat_reaches(const char *name, long long least)
+{
+	const double end = seconds_now() + 60;
+	long long value;
+
+	while ((value = stat_of(name)) < least && seconds_now() < end)
+		usleep(20000);
 	return value;
 }
 

@@ -237,10 +237,10 @@ bool memcg_reclaim(const char *dir, long long bytes)
 	snprintf(path, sizeof(path), "%s/memory.reclaim", dir);
 	if (access(path, F_OK))
 		return false;
-	/* Reclaim does not see pages that another CPU is about to add to the LRU. */
-	file_write("/proc/sys/vm/drop_caches", "1");
 	for (i = 0; i < 20; i++) {
 		writes = stat_of("bdev_num_writes");
+		/* Where a write has ended, the page is about to move to the list's end. */
+		drain_lru_batches();
 		file_write_number(path, bytes);
 		usleep(10000);
 		if (stat_of("bdev_num_writes") != writes && seconds_now() < end)

@@ -68,24 +68,28 @@ static void run_on(const cpu_set_t *allowed, int attempt)
 	sched_setaffinity(0, sizeof(one), &one);
 }
 
-/*
- * Move what is in the LRU batch of each CPU to the lists: what is left in one is
- * paged out later than the rest, and would be the youngest. MADV_COLD begins with
- * that, and finds nothing to do in memory that was never touched.
+/**
+ * drain_lru_batches() - move what is in the LRU batch of each CPU to the lists
+ *
+ * What is left in one is paged out later than the rest, and would be the youngest;
+ * and reclaim does not see it. MADV_COLD begins with that, and finds nothing to do
+ * in memory that was never touched.
  */
-static void drain_lru_batches(const cpu_set_t *allowed)
+void drain_lru_batches(void)
 {
 	void *untouched = mmap(NULL, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cpu_set_t allowed;
 	int i;
 
 	if (untouched == MAP_FAILED)
 		ksft_exit_fail_perror("mmap");
-	for (i = 0; i < CPU_COUNT(allowed); i++) {
-		run_on(allowed, i);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (i = 0; i < CPU_COUNT(&allowed); i++) {
+		run_on(&allowed, i);
 		if (madvise(untouched, page_size, MADV_COLD))
 			ksft_exit_fail_perror("madvise(MADV_COLD)");
 	}
-	sched_setaffinity(0, sizeof(*allowed), allowed);
+	sched_setaffinity(0, sizeof(allowed), &allowed);
 	munmap(untouched, page_size);
 }
 
@@ -99,7 +103,7 @@ static unsigned long try_page_out(void *mem, unsigned long nr,
 
 	sched_getaffinity(0, sizeof(allowed), &allowed);
 	if (nr > LRU_BATCH)
-		drain_lru_batches(&allowed);
+		drain_lru_batches();
 	for (i = 0; rest && i < PAGE_OUT_ATTEMPTS; i++) {
 		if (i) {
 			usleep(PAGE_OUT_PAUSE_US);
