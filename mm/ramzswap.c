@@ -38,6 +38,7 @@
 #include <linux/notifier.h>
 #include <linux/oom.h>
 #include <linux/overflow.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/swap_ops.h>
@@ -1367,14 +1368,17 @@ static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void
 	static time64_t since, last;
 	time64_t now = ktime_get_seconds();
 	unsigned long nr_pages;
-	unsigned int i;
+	unsigned int i, flags;
 
 	if (now - last > RAMZSWAP_OOM_SECONDS)
 		since = now;
 	last = now;
 	if (now - since > RAMZSWAP_OOM_SECONDS || !memory_is_short())
 		return NOTIFY_DONE;
-	nr_pages = zswap_squeeze_on_oom();
+	/* The first copies need pages, before there are gaps for the others. */
+	flags = memalloc_noreclaim_save();
+	nr_pages = zswap_squeeze_on_oom(NULL);
+	memalloc_noreclaim_restore(flags);
 	*(unsigned long *)freed += nr_pages;
 	for (i = 0; nr_pages && i < RAMZSWAP_MAX_DEVICES; i++)
 		if (ramzswap_devices[i])

@@ -410,7 +410,6 @@ void zswap_get_usage(struct zswap_usage *usage);
 void zswap_limit_lowered(void);
 int zswap_squeeze(struct ramzswap_share *share, int type, u64 bytes);
 int zswap_write_back(struct ramzswap_share *share, int type, u64 bytes);
-unsigned long zswap_squeeze_on_oom(void);
 size_t zswap_tree_bytes(int type);
 size_t zswap_span_bytes(void);
 unsigned int zswap_accept_percent(void);

@@ -469,7 +469,6 @@ bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages);
 bool zswap_is_full(struct swap_io_ctx *ctx, struct folio *folio);
 void zswap_squeeze_pool(unsigned int nr_pages);
-unsigned long zswap_squeeze_crowded(struct mem_cgroup *memcg);
 
 /* === mm/zswap_pack.c ===================================================== */
 

@@ -12,7 +12,6 @@
 #include <linux/minmax.h>
 #include <linux/nodemask.h>
 #include <linux/random.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/swap.h>
@@ -904,43 +903,29 @@ void zswap_squeeze_pool(unsigned int nr_pages)
 			       zswap_room_tries(nr_pages), true);
 }
 
-/**
- * zswap_squeeze_crowded() - make room below memory.max without writing
- * @memcg: the cgroup, see zswap_memcg_crowded()
- *
- * Context: Reclaim; may sleep.
- * Return: how many pages of memory were gained.
- */
-unsigned long zswap_squeeze_crowded(struct mem_cgroup *memcg)
-{
-	return zswap_squeeze_for_room(memcg, -1, SWAP_CLUSTER_MAX << PAGE_SHIFT,
-				      zswap_room_tries(0), true) >> PAGE_SHIFT;
-}
-
 /* So many pages are worth another try to allocate one; do not try for ever to gain them. */
 #define ZSWAP_OOM_PAGES		SWAP_CLUSTER_MAX
 #define ZSWAP_OOM_TRIES		4096
 
 /**
  * zswap_squeeze_on_oom() - gain memory before a process is killed for it
+ * @memcg: only pages of this cgroup, whose limit was reached, and of those below
+ *	it; NULL for all
  *
  * Everything else has been reclaimed: what is left are compressed pages.  Their
  * smaller copies go where others have left gaps.  So pages of the pool become
- * free a little later than there is room in them.
+ * free a little later than there is room in them, but a cgroup is charged less at
+ * once.
  *
  * Context: Out of memory, with oom_lock held; may sleep, but does not wait for
  * memory.  Takes some hundredths of a second.
  * Return: how many pages of memory were gained, or 0 if it was not worth it.
  */
-unsigned long zswap_squeeze_on_oom(void)
+unsigned long zswap_squeeze_on_oom(struct mem_cgroup *memcg)
 {
 	const u64 wanted = ZSWAP_OOM_PAGES << PAGE_SHIFT;
-	unsigned int flags;
 	u64 gained;
 
-	/* The first copies need pages, before there are gaps for the others. */
-	flags = memalloc_noreclaim_save();
-	gained = zswap_squeeze_for_room(NULL, -1, wanted, ZSWAP_OOM_TRIES, true);
-	memalloc_noreclaim_restore(flags);
+	gained = zswap_squeeze_for_room(memcg, -1, wanted, ZSWAP_OOM_TRIES, true);
 	return gained == wanted ? ZSWAP_OOM_PAGES : 0;
 }
