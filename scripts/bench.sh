@@ -4,6 +4,7 @@
 #
 # Usage: bench.sh [--no-build] [KIND]...	with --no-build, the kernels that are there, even if they are not up to date
 #        ROUNDS=1 bench.sh		a quick look; the rule is five
+#        MACHINES='NAME NAME' bench.sh	only these columns of the table
 #
 # Kinds of rounds, all of them if none is named:
 #   time		by the clock, from which under emulation only the ratios mean anything
@@ -43,6 +44,17 @@ machines=(
 )
 nr_references=2
 [ -z "${UNPACKED:-}" ] || machines+=('unpacked unpacked ramzswap-backing')
+if [ -n "${MACHINES:-}" ]; then
+	some=() references=0
+	for nr in "${!machines[@]}"; do
+		[[ " $MACHINES " = *" ${machines[nr]%% *} "* ]] || continue
+		some+=("${machines[nr]}")
+		[ "$nr" -ge "$nr_references" ] || references=$((references + 1))
+	done
+	[ ${#some[@]} = "$(wc -w <<<"$MACHINES")" ] || die "MACHINES=$MACHINES has an unknown name" \
+		"There are: $(printf '%s\n' "${machines[@]}" | cut -d' ' -f1 | paste -sd' ')."
+	machines=("${some[@]}") nr_references=$references
+fi
 spill=${SPILL_MIB:-192}
 pages=pages
 [ "$spill" = 192 ] || pages+=-$spill
@@ -188,7 +200,7 @@ describe() {
 }
 
 # With what the environment changes
-command="${ROUNDS:+ROUNDS=$ROUNDS }${SPILL_MIB:+SPILL_MIB=$SPILL_MIB }${UNPACKED:+UNPACKED=$UNPACKED }scripts/bench.sh${*:+ $*}"
+command="${ROUNDS:+ROUNDS=$ROUNDS }${MACHINES:+MACHINES=\"$MACHINES\" }${SPILL_MIB:+SPILL_MIB=$SPILL_MIB }${UNPACKED:+UNPACKED=$UNPACKED }scripts/bench.sh${*:+ $*}"
 no_build='' kinds=()
 for arg; do
 	case $arg in
