@@ -49,6 +49,11 @@ mkdir -p "$LOGS"
 log=$LOGS/$name.log
 [ -z "$swap" ] || { truncate -s "${swap}M" "$work/swap" && disk swap "$work/swap"; }
 
+# Each page of a process may be a mapping of its own of this machine. Where mmap() fails, the process tries for ever.
+maps=/proc/sys/vm/max_map_count need=$((memory * 256 + 65530))
+[ "$(cat $maps)" -ge "$need" ] || echo "$need" 2>/dev/null >$maps ||
+	die "User-mode Linux with $memory MiB needs vm.max_map_count=$need" "Set it as root."
+
 pack_initramfs "$work" "$(command -v busybox)" init-um "$@"
 
 # Words of CMDLINE that the kernel does not know are in the environment of its first process.
