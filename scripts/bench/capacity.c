@@ -12,7 +12,8 @@
  *
  * Output: lines "NAME VALUE": pages written before the kill; nanoseconds from the start to the kill, from the last
  * whole MiB that was written to the kill, from the last page that was written or read back to the kill, and of the
- * longest time in which no MiB was written; nanoseconds in which some, and all processes waited for memory. All are the machine's, which may be an emulated one.
+ * longest time in which no MiB was written; nanoseconds in which some, and all processes waited for memory. All are
+ * the machine's, which may be an emulated one.
  */
 #include <errno.h>
 #include <signal.h>
