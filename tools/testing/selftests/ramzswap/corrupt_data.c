@@ -41,7 +41,7 @@ FIXTURE_SETUP(single)
 	reason = begin(&self->s);
 	if (reason)
 		SKIP(return, "%s", reason);
-	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, 61));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, own_seed()));
 	region_write_all(&self->r);
 	ASSERT_TRUE(swap_out(&self->r, &self->s, false));
 	damage_pages(_metadata, &self->r, self->victims, NR_VICTIMS, 5, 13);
@@ -249,7 +249,7 @@ FIXTURE_SETUP(writeback)
 	reason = begin(&self->s);
 	if (reason)
 		SKIP(other_swap_on(); return, "%s", reason);
-	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, 64));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, own_seed()));
 	region_write_all(&self->r);
 	ASSERT_TRUE(swap_out(&self->r, &self->s, false));
 	damage_pages(_metadata, &self->r, self->victims, NR_VICTIMS, 5, 13);
@@ -350,7 +350,7 @@ FIXTURE_SETUP(shared)
 	self->fd = memfd_create("ramzswap", 0);
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, ftruncate(self->fd, NR_PAGES * page_size));
-	ASSERT_TRUE(region_map_fd(&self->r, NR_PAGES, FILL_HALF, 66, self->fd));
+	ASSERT_TRUE(region_map_fd(&self->r, NR_PAGES, FILL_HALF, own_seed(), self->fd));
 	region_write_all(&self->r);
 	ASSERT_TRUE(swap_out(&self->r, &self->s, true));
 	damage_pages(_metadata, &self->r, self->victims, 8, 5, 2 * FOLIO_PAGES);

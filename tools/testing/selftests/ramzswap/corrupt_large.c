@@ -25,7 +25,7 @@ FIXTURE_SETUP(large)
 	if (reason)
 		SKIP(return, "%s", reason);
 	self->folios = file_number(THP_64K "stats/anon_fault_alloc");
-	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, 63));
+	ASSERT_TRUE(region_map(&self->r, NR_PAGES, FILL_HALF, own_seed()));
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
 	region_write_all(&self->r);
 	self->folios = file_number(THP_64K "stats/anon_fault_alloc") - self->folios;

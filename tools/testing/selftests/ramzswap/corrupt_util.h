@@ -124,23 +124,42 @@ static inline void pool_look(void)
 }
 
 /*
- * Find the mark of a page in the pool. Return: whether it exists. If so, @pfn
- * and @at are its location, and @buf has the contents of the pool page.
+ * A seed that no earlier test used: what is freed stays in its frame until it is
+ * overwritten, and must not be taken for data of this test.
+ */
+static inline __u64 own_seed(void)
+{
+	return getpid();
+}
+
+/**
+ * struct mark - where the mark of a page is
+ * @i: the number of the page of the pool
+ * @at: the offset in it
+ */
+struct mark {
+	unsigned long i;
+	unsigned int at;
+};
+
+/*
+ * Find the mark of a page in the pool, from *@mark on. There may be several: who
+ * moves data, in its frame or to another, leaves the old copy where it was. Return:
+ * whether it exists. If so, *@mark is its place, and @buf the contents of the frame.
  */
 static inline bool find_mark(const struct region *r, unsigned long index,
-			     unsigned long *pfn, unsigned int *at, unsigned char *buf)
+			     struct mark *mark, unsigned char *buf)
 {
 	unsigned char page[page_size], *found;
-	unsigned long i;
 
 	page_fill(page, r->fill, r->seed, index, r->version[index]);
-	for (i = 0; i < nr_pool_pfns; i++) {
-		if (!mem_read(pool_pfns[i], 0, buf, page_size))
+	for (; mark->i < nr_pool_pfns; mark->i++, mark->at = 0) {
+		if (!mem_read(pool_pfns[mark->i], 0, buf, page_size))
 			continue;
-		found = memmem(buf, page_size, page + MARK_OFFSET, MARK_SIZE);
+		found = memmem(buf + mark->at, page_size - mark->at,
+			       page + MARK_OFFSET, MARK_SIZE);
 		if (found) {
-			*pfn = pool_pfns[i];
-			*at = found - buf;
+			mark->at = found - buf;
 			return true;
 		}
 	}
@@ -157,51 +176,63 @@ static inline unsigned int data_start(const struct region *r, const struct victi
 				      const unsigned char *buf, unsigned int at)
 {
 	unsigned int start = at < MAX_DAMAGE ? 0 : at - MAX_DAMAGE, words;
-	unsigned char page[page_size], *found;
+	unsigned char page[page_size], *found, *last = NULL;
 
 	page_fill(page, r->fill, r->seed, v->index, r->version[v->index]);
-	found = memmem(buf + start, at - start, page, START_SIZE);
-	if (!found || found == buf)
+	/* The last one: an older copy may begin before. */
+	for (; (found = memmem(buf + start, at - start, page, START_SIZE));
+	     start = found + 1 - buf)
+		last = found;
+	if (!last || last == buf)
 		return 0;
-	start = found - buf - 1;
+	start = last - buf - 1;
 	words = start % CHUNK_SIZE / sizeof(long);
 	return start % sizeof(long) || words < 1 || words > 2 ? 0 : start;
 }
 
 /*
- * Damage the data of a page of the region. Nothing else is touched as long as
- * the pool does not change meanwhile.
+ * Damage the data of a page of the region, every copy of it. Nothing else is
+ * touched as long as the pool does not change meanwhile.
  */
 static inline bool damage(const struct region *r, struct victim *v)
 {
 	unsigned char buf[page_size], ff[MAX_DAMAGE];
-	unsigned long pfn;
-	unsigned int at, start;
+	struct mark mark = {};
+	bool damaged = false;
+	unsigned int start;
 
-	if (!find_mark(r, v->index, &pfn, &at, buf))
-		return false;
-	start = data_start(r, v, buf, at);
-	if (!start || at - start < MIN_DAMAGE)
-		return false;
-	v->len = at - start;
-	memcpy(v->good, buf + start, v->len);
-	memset(ff, 0xff, v->len);
-	return mem_write(pfn, start, ff, v->len);
+	memset(ff, 0xff, sizeof(ff));
+	for (; find_mark(r, v->index, &mark, buf); mark.at++) {
+		start = data_start(r, v, buf, mark.at);
+		if (!start || mark.at - start < MIN_DAMAGE)
+			continue;
+		v->len = mark.at - start;
+		memcpy(v->good, buf + start, v->len);
+		if (!mem_write(pool_pfns[mark.i], start, ff, v->len))
+			return false;
+		damaged = true;
+	}
+	return damaged;
 }
 
 /* Is the damaged data still stored? If @repair, restore the original bytes. */
 static inline bool is_damaged(const struct region *r, const struct victim *v, bool repair)
 {
-	unsigned char buf[page_size];
-	unsigned long pfn;
-	unsigned int at, i;
+	unsigned char buf[page_size], ff[MAX_DAMAGE];
+	struct mark mark = {};
+	bool damaged = false;
+	unsigned int start;
 
-	if (!find_mark(r, v->index, &pfn, &at, buf) || at < v->len)
-		return false;
-	for (i = at - v->len; i < at; i++)
-		if (buf[i] != 0xff)
+	memset(ff, 0xff, sizeof(ff));
+	for (; find_mark(r, v->index, &mark, buf); mark.at++) {
+		start = mark.at - v->len;
+		if (mark.at < v->len || memcmp(buf + start, ff, v->len))
+			continue;
+		if (repair && !mem_write(pool_pfns[mark.i], start, v->good, v->len))
 			return false;
-	return !repair || mem_write(pfn, at - v->len, v->good, v->len);
+		damaged = true;
+	}
+	return damaged;
 }
 
 /* Damage @nr pages, one in every @step. */
