@@ -632,7 +632,7 @@ TEST_F_TIMEOUT(cold, cgroups_hold_more_before_a_process_is_killed, TEST_SECONDS)
 {
 	unsigned long *written = mmap(NULL, page_size, PROT_READ | PROT_WRITE,
 				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	char printk[64], dir[256];
+	char dir[256];
 	int status;
 
 	ASSERT_NE(MAP_FAILED, written);
@@ -640,9 +640,7 @@ TEST_F_TIMEOUT(cold, cgroups_hold_more_before_a_process_is_killed, TEST_SECONDS)
 		SKIP(return, "no cgroup with a memory controller");
 	if (!memcg_set_number(dir, "memory.max", 4 * MIB))
 		SKIP(memcg_remove(dir); return, "there is no memory.max");
-	ASSERT_TRUE(file_read("/proc/sys/kernel/printk", printk, sizeof(printk)));
-	/* An OOM report contains call traces: keep them off the console. */
-	file_write("/proc/sys/kernel/printk", "1");
+	console_quiet();
 	EXPECT_TRUE(file_write(COLD_COMPRESSOR, "\n"));
 	status = fill_cgroup(dir, 64 * MIB / page_size, written);
 	EXPECT_EQ(-SIGKILL, status);
@@ -656,7 +654,7 @@ TEST_F_TIMEOUT(cold, cgroups_hold_more_before_a_process_is_killed, TEST_SECONDS)
 	status = fill_cgroup(dir, 64 * MIB / page_size, written);
 	EXPECT_EQ(-SIGKILL, status);
 	TH_LOG("where pages are compressed again, after %lu", *written);
-	file_write("/proc/sys/kernel/printk", printk);
+	console_restore();
 	memcg_remove(dir);
 	munmap(written, page_size);
 }

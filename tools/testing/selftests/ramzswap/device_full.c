@@ -47,8 +47,6 @@ static pid_t hog(enum fill fill, unsigned long *nr_mib)
 	return pid;
 }
 
-#define PRINTK	"/proc/sys/kernel/printk"
-
 /* Memory left to the hog, so that it finishes soon on a slow machine. */
 #define HOG_MEMORY	(64 * MIB)
 
@@ -93,7 +91,6 @@ static void give_memory_back(const pid_t *takers)
 
 FIXTURE(no_room) {
 	struct region r;
-	char printk[64];
 	pid_t takers[4];
 };
 
@@ -134,7 +131,6 @@ FIXTURE_SETUP(no_room)
 		SKIP(return, "the kernel has no zstd");
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "20"));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "accept_threshold_percent", "90"));
-	ASSERT_TRUE(file_read(PRINTK, self->printk, sizeof(self->printk)));
 	file_write("/proc/self/oom_score_adj", "-1000");
 	test_stay_resident();
 	ASSERT_TRUE(other_swap_off());
@@ -149,7 +145,7 @@ FIXTURE_TEARDOWN(no_room)
 {
 	if (skip_reason)
 		return;
-	file_write(PRINTK, self->printk);
+	console_restore();
 	give_memory_back(self->takers);
 	region_unmap(&self->r);
 	zswap_defaults();
@@ -183,8 +179,7 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	nr_mib = mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, nr_mib);
 
-	/* The OOM report contains call traces: keep them off the console. */
-	ASSERT_TRUE(file_write(PRINTK, "1"));
+	console_quiet();
 	pid = hog(variant->fill, (unsigned long *)nr_mib);
 	ASSERT_LE(0, pid);
 	while (waitpid(pid, &status, WNOHANG) == 0) {

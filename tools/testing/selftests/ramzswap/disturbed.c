@@ -303,19 +303,17 @@ TEST_F_TIMEOUT(ended, by_a_signal_leaves_the_device_whole, TEST_SECONDS)
 
 TEST_F_TIMEOUT(ended, for_lack_of_memory_leaves_the_device_whole, TEST_SECONDS)
 {
-	char printk[64], path[300];
+	char path[300];
 	int status;
 
-	ASSERT_TRUE(file_read("/proc/sys/kernel/printk", printk, sizeof(printk)));
 	file_write("/proc/self/oom_score_adj", "-1000");
-	/* An OOM report contains call traces: keep them off the console. */
-	file_write("/proc/sys/kernel/printk", "1");
+	console_quiet();
 	snprintf(path, sizeof(path), "%s/memory.current", self->memcg);
 	ASSERT_TRUE(memcg_set_number(self->memcg, "memory.max", file_number(path) + SOME_BYTES));
 	status = child_status(start_swapoff());
 	TH_LOG("swapoff ended with %d", status);
 	EXPECT_TRUE(status == -SIGKILL || status == ENOMEM || status == EINTR);
-	file_write("/proc/sys/kernel/printk", printk);
+	console_restore();
 	ASSERT_TRUE(memcg_set(self->memcg, "memory.max", "max"));
 	check_device(_metadata, &self->shared, &self->r);
 	file_write("/proc/self/oom_score_adj", "0");

@@ -22,7 +22,6 @@
 #include "swap_util.h"
 
 #define NR_PAGES	(16 * MIB / page_size)
-#define PRINTK		"/proc/sys/kernel/printk"
 /* Pages of the test itself that go with it */
 #define OWN_PAGES	64
 /* Time for the worker to fail often enough on an emulated debug kernel. */
@@ -158,14 +157,12 @@ TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 /* It has a disk that takes nothing, and no memory: it is killed, or gets by. */
 TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TEST_SECONDS)
 {
-	char dir[256], printk[64];
+	char dir[256];
 	long long cached;
 	int status;
 	pid_t pid;
 
-	/* The report of a kill has call traces; who watches the console need not worry. */
-	ASSERT_TRUE(file_read(PRINTK, printk, sizeof(printk)));
-	ASSERT_TRUE(file_write(PRINTK, "1"));
+	console_quiet();
 	ASSERT_EQ(0, attr_write("mem_limit", "2M"));
 	ASSERT_TRUE(inject(self->disk, "add,op=WRITE,status=IOERR"));
 	cached = meminfo_kb("SwapCached:");
@@ -182,7 +179,7 @@ TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TES
 		_exit(!!region_wrong_bytes_all(&r));
 	}
 	status = child_status(pid);
-	file_write(PRINTK, printk);
+	console_restore();
 	EXPECT_TRUE(!status || status == -SIGKILL);
 	TH_LOG("ended with %d", status);
 	EXPECT_TRUE(backing_is("stopped"));

@@ -232,6 +232,8 @@ bool dm_remove(void);
 int log_open(void);
 unsigned int log_look(int fd, const char * const *texts, int nr);
 bool log_says(int fd, const char *text);
+void console_quiet(void);
+void console_restore(void);
 
 /* === Processes and time: util_process.c =================================== */
 

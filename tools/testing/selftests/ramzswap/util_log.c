@@ -59,3 +59,30 @@ bool log_says(int fd, const char *text)
 {
 	return log_look(fd, &text, 1);
 }
+
+#define PRINTK	"/proc/sys/kernel/printk"
+
+/* What PRINTK was before console_quiet() */
+static char console_levels[64];
+
+/**
+ * console_quiet() - keep what the kernel logs off the console
+ *
+ * For tests that make it report with a call trace what is no fault, such as a
+ * process that is killed for lack of memory.
+ */
+void console_quiet(void)
+{
+	if (file_read(PRINTK, console_levels, sizeof(console_levels)))
+		file_write(PRINTK, "1");
+}
+
+/**
+ * console_restore() - undo console_quiet()
+ */
+void console_restore(void)
+{
+	if (console_levels[0])
+		file_write(PRINTK, console_levels);
+	console_levels[0] = '\0';
+}
