@@ -1,8 +1,8 @@
 #!/bin/bash
 # Try the patches on another base, and say of each whether it applies.
 #
-# Usage: rebase.sh                            the release candidate of 7.3 in Debian's suite "experimental"
-#        BASE=trixie-backports rebase.sh      the newest linux-source-7.3 in another suite
+# Usage: rebase.sh                            a release candidate of 7.3, always the same: CI does not depend on uploads
+#        BASE=experimental rebase.sh          the newest linux-source-7.3 in a suite of Debian
 #        BASE=7.3.5-1~bpo13+1 rebase.sh       that version, of trixie-backports or experimental
 #        BASE=/path/to/linux.git:v7.4-rc1 rebase.sh     a commit of a git repository (without one: its HEAD)
 #        BASE=... rebase.sh --build           then build the kernel of the virtual machines from it
@@ -14,7 +14,7 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-base=${BASE:-experimental} build=${1:-}
+base=${BASE:-7.3~rc7-1~exp1} build=${1:-}
 export PACKAGE=${PACKAGE:-linux-source-7.3}
 package=$PACKAGE
 name="git am patches/*.patch applies to another 7.3"
@@ -39,7 +39,10 @@ unpack() { # DEB
 from_debian() {
 	local deb='' suite suites=("$base") wanted='' status=2
 
-	case $base in [0-9]*) suites=(trixie-backports experimental) wanted=$base ;; esac
+	case $base in
+	*~exp*) suites=(experimental) wanted=$base ;;
+	[0-9]*) suites=(trixie-backports experimental) wanted=$base ;;
+	esac
 	for suite in "${suites[@]}"; do
 		status=0
 		deb=$("$TOP/scripts/fetch-source.sh" "$suite" "$wanted") || status=$?

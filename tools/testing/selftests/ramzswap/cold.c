@@ -407,17 +407,25 @@ TEST_F_TIMEOUT(cold, a_device_holds_more_before_it_is_full, TEST_SECONDS)
 /* With more tasks than CPUs, no task is refused because of the others. */
 TEST_F_TIMEOUT(cold, many_tasks_make_room_at_once, TEST_SECONDS)
 {
-	unsigned long without, nr;
-	double start;
+	unsigned long without, nr, fit = 0;
+	double start = 0;
+	int i;
 
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
 	without = pages_that_fit(_metadata, "\n", NR_PAGES, 1);
-	/* As above */
-	sleep(5);
 	/* All of these fit after recompression. */
 	nr = without * 5 / 4 / 64 * 64 + 64;
-	start = seconds_now();
-	EXPECT_EQ(nr, pages_that_fit(_metadata, "zstd", nr, 8));
+	/*
+	 * The kernel counts in batches, of each CPU: rarely, the limit seems to be
+	 * reached though it is not, and the rest is refused.
+	 */
+	for (i = 0; i < 3 && fit < nr; i++) {
+		/* As above */
+		sleep(5);
+		start = seconds_now();
+		fit = pages_that_fit(_metadata, "zstd", nr, 8);
+	}
+	EXPECT_EQ(nr, fit);
 	TH_LOG("%lu pages fit, %lu of eight tasks in %.2f s", without, nr,
 	       seconds_now() - start);
 }
