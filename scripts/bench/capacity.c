@@ -10,10 +10,10 @@
  *		random	random bytes
  *   FILE	pages as a program had them in memory
  *
- * Output: lines "NAME VALUE": pages written before the kill; nanoseconds from the start to the kill, from the last
- * whole MiB that was written to the kill, from the last page that was written or read back to the kill, and of the
- * longest time in which no MiB was written; nanoseconds in which some, and all processes waited for memory. All are
- * the machine's, which may be an emulated one.
+ * Output: lines "NAME VALUE": pages written before the kill; nanoseconds from the start, from the last whole MiB that
+ * was written, and from the last page that was written or read back, until the process is gone; from that page to the
+ * kill, and from the kill until the process is gone; of the longest time in which no MiB was written; and in which some,
+ * and all processes waited for memory. All are the machine's, which may be an emulated one.
  */
 #include <errno.h>
 #include <signal.h>
@@ -72,6 +72,21 @@ static void fill(const char *kind, struct progress *p)
 	errx(1, "there is too much memory");
 }
 
+/* The next record of the kernel's log with a text. Return: its time, in ns of the log's clock, or 0. */
+static uint64_t log_time(int log, const char *text)
+{
+	unsigned long long us;
+	char record[8192];
+	ssize_t n;
+
+	while ((n = read(log, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		record[n > 0 ? n : 0] = '\0';
+		if (strstr(record, text) && sscanf(record, "%*u,%*u,%llu", &us) == 1)
+			return us * 1000;
+	}
+	return 0;
+}
+
 static void report(const char *name, unsigned long long value)
 {
 	printf("%s %llu\n", name, value);
@@ -91,9 +106,9 @@ static void report_pressure(void)
 
 int main(int argc, char **argv)
 {
+	uint64_t start, gone, killed, log_start;
+	int arg, status, log;
 	struct progress *p;
-	uint64_t start;
-	int arg, status;
 	pid_t pid;
 
 	if (argc < 3)
@@ -104,7 +119,13 @@ int main(int argc, char **argv)
 	if (p == MAP_FAILED || mlockall(MCL_CURRENT))
 		err(1, "mmap, mlockall");
 	write_file("/proc/self/oom_score_adj", "-1000");
+	log = open("/dev/kmsg", O_RDWR | O_NONBLOCK);
+	if (log < 0 || lseek(log, 0, SEEK_END) < 0)
+		err(1, "/dev/kmsg");
+	if (write(log, "capacity begins", 15) < 0)
+		err(1, "/dev/kmsg");
 	start = now();
+	log_start = log_time(log, "capacity begins");
 	p->last = p->last_page = start;
 	pid = fork();
 	if (pid < 0)
@@ -115,10 +136,17 @@ int main(int argc, char **argv)
 	}
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 		errx(1, "it was not killed, but ended with %x", status);
+	gone = now();
+	killed = log_time(log, "Killed process");
+	if (!log_start || !killed)
+		errx(1, "the kernel's log has nothing of the kill");
+	killed += start - log_start;
 	report("pages", p->pages);
-	report("until_kill", now() - start);
-	report("since_last", now() - p->last);
-	report("since_last_page", now() - p->last_page);
+	report("until_kill", gone - start);
+	report("since_last", gone - p->last);
+	report("since_last_page", gone - p->last_page);
+	report("kill_since_page", killed > p->last_page ? killed - p->last_page : 0);
+	report("gone_since_kill", gone - killed);
 	report("longest", p->longest);
 	report_pressure();
 	return 0;
