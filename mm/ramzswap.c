@@ -1365,7 +1365,7 @@ static void __init set_default_disksize(void)
  */
 static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void *freed)
 {
-	static time64_t since, last;
+	static time64_t since, last = -RAMZSWAP_OOM_SECONDS - 1;
 	time64_t now = ktime_get_seconds();
 	unsigned long nr_pages;
 	unsigned int i, flags;
