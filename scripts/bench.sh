@@ -263,37 +263,23 @@ trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null || :' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Counted: here they do not disturb each other.
-for clock in instructions age compile; do
+# Machines whose instructions are counted do not disturb each other; the others come one after the other, or with
+# TOGETHER=yes at once, which is faster, and only what is counted means something.
+for clock in instructions age compile time pressure aging capacity-512 capacity-2048 capacity-8192 spill-ssd spill-hdd locks-8 locks-1; do
 	wanted "$clock" || continue
-	nr=$rounds
-	[ "$clock" = instructions ] || nr=$compile_rounds
+	nr=$rounds together=${TOGETHER:-}
+	case $clock in
+	instructions) together=yes ;;
+	age | compile) together=yes nr=$compile_rounds ;;
+	esac
 	for ((round = 1; round <= nr; round++)); do
-		say "$clock, round $round of $nr"
 		names=()
 		for machine in "${machines[@]}"; do
 			read -r name kernel mode <<<"$machine"
 			takes_part "$clock" "$mode" || continue
+			say "$clock, round $round of $nr: $name"
 			start "$clock" "$name" "$kernel" "$mode"
-			names+=("$name")
-		done
-		for name in "${names[@]}"; do
-			finish "$clock" "$round" "$name"
-		done
-	done
-done
-# Timed, one after the other; or with TOGETHER=yes at once, which is faster, and only what is counted means something.
-for clock in time pressure aging capacity-512 capacity-2048 capacity-8192 spill-ssd spill-hdd locks-8 locks-1; do
-	wanted "$clock" || continue
-	for ((round = 1; round <= rounds; round++)); do
-		names=()
-		for machine in "${machines[@]}"; do
-			read -r name kernel mode <<<"$machine"
-			takes_part "$clock" "$mode" || continue
-			say "$clock, round $round of $rounds: $name"
-			start "$clock" "$name" "$kernel" "$mode"
-			[ -z "${TOGETHER:-}" ] || { names+=("$name") && continue; }
-			finish "$clock" "$round" "$name"
+			if [ -n "$together" ]; then names+=("$name"); else finish "$clock" "$round" "$name"; fi
 		done
 		for name in "${names[@]}"; do
 			finish "$clock" "$round" "$name"
