@@ -189,17 +189,17 @@ static long nr_anon_pages(void)
 	       global_node_page_state(NR_INACTIVE_ANON);
 }
 
-/* Otherwise a cgroup reclaims, or somebody asked for it. */
+/* If not, a cgroup's limit or user space caused the reclaim. */
 static bool memory_is_short(void)
 {
 	return si_mem_available() < 2 * (long)totalreserve_pages;
 }
 
 /*
- * Is everything that is left incompressible, or only what was tried?  Once as
- * many pages were refused as there are anonymous pages, all of them were
- * tried.  That does not hold for a cgroup at its limit, which tries its own pages
- * over and over.  Only storing pages ends the streak, and it takes one for every
+ * Are all remaining pages incompressible, or only those tried so far?  Once as
+ * many pages were refused as there are anonymous pages, all of them were tried.
+ * That does not hold for a cgroup at its limit, which tries its own pages over
+ * and over.  Only stored pages end the streak, one for every
  * %RAMZSWAP_POOR_RATIO refused: room in the pool does not help incompressible
  * pages.
  */
@@ -211,7 +211,7 @@ static bool poor_for_long(struct ramzswap *rz, unsigned int nr_pages)
 		return false;
 	all = nr_anon_pages();
 	streak = atomic_long_add_return(nr_pages, &rz->share.poor_streak);
-	/* It must not take many stored pages to end a streak, however long it was. */
+	/* A few stored pages must end even a long streak. */
 	if (streak > all)
 		atomic_long_set(&rz->share.poor_streak, all);
 	return streak >= all;
@@ -323,8 +323,8 @@ static void ramzswap_freed_while_full(struct ramzswap *rz)
 
 /*
  * A full device can gain room without freeing any of its slots: from other swap
- * devices, a changed setting, or free memory.  There is no hurry while nothing
- * is freed and nobody asks for room.
+ * devices, a changed setting, or free memory.  There is no hurry while no slot
+ * is freed and reclaim does not ask for room.
  */
 static void ramzswap_full_work(struct work_struct *work)
 {
@@ -471,7 +471,7 @@ static int ramzswap_activate(struct swap_info_struct *si)
 			return err;
 		WRITE_ONCE(rz->active, true);
 	}
-	/* This may take minutes.  Nobody else can claim the device meanwhile. */
+	/* This may take minutes.  No other task can claim the device meanwhile. */
 	if (rz->backing)
 		ramzswap_backing_swapon(rz->backing, si);
 	return 0;
@@ -566,14 +566,13 @@ bool ramzswap_may_write_back(struct ramzswap_share *share)
  * ramzswap_is_poor() - check whether it is pointless to compress a page
  * @share: the device's share
  *
- * A full device takes no new pages, but those that already have slots are tried
- * again by everyone who reclaims.  If only incompressible pages are left, that
- * is a lot of work for nothing, and delays the OOM kill.  The mark is cleared
- * from time to time, see ramzswap_full_work(), and then pages are compressed
- * again.
+ * A full device takes no new pages, but each reclaimer retries those that have
+ * slots already.  If only incompressible pages are left, that is wasted work
+ * and delays the OOM kill.  ramzswap_full_work() clears the mark from time to
+ * time, and zswap then tries to compress pages again.
  *
  * Context: Any.
- * Return: true if the device is full because what is left is incompressible.
+ * Return: true if the device is full and only incompressible pages are left.
  */
 bool ramzswap_is_poor(struct ramzswap_share *share)
 {
@@ -589,7 +588,7 @@ bool ramzswap_is_poor(struct ramzswap_share *share)
  * @swp: the page's slot
  * @data: the compressed page
  * @length: its length in bytes
- * @codec: what compressed it, for zswap_unpack()
+ * @codec: the compressor's number, for zswap_unpack()
  *
  * Context: The slot's cluster is locked, and no folio is in its swap cache; the
  *	caller has a reference to the swap device.
@@ -776,7 +775,7 @@ static void ramzswap_submit_bio(struct bio *bio)
 		bio->bi_status = ramzswap_write(rz, bio);
 		break;
 	case REQ_OP_DISCARD:
-		/* Nothing to do: free blocks are discarded by themselves. */
+		/* Nothing to do: the driver discards free blocks itself. */
 		break;
 	default:
 		atomic_long_inc(&rz->invalid_io);
@@ -810,8 +809,8 @@ static int refuse(struct ramzswap *rz, const char *attr, const char *buf,
 
 /*
  * swapon opens the device exclusively before it reads the header, and swapoff
- * keeps it open until all pages are back in memory.  Whoever changes the device
- * must open it exclusively in their place.
+ * keeps it open until all pages are back in memory.  So a task that opens the
+ * device exclusively here may change it.
  */
 static struct file *ramzswap_claim(struct ramzswap *rz)
 {
@@ -842,9 +841,9 @@ static void ramzswap_set_size(struct ramzswap *rz, u64 bytes)
 	rz->nr_pages = DIV_ROUND_UP_ULL(bytes, PAGE_SIZE);
 	ramzswap_make_header(rz);
 	/*
-	 * Drop the old header from the page cache.  Wait for anyone who is
-	 * reading it now, as udev may be, or swapon finds a header of the
-	 * previous size.  invalidate_bdev() does not wait.
+	 * Drop the old header from the page cache, or swapon finds the previous
+	 * size.  Wait for concurrent readers, such as udev: invalidate_bdev()
+	 * does not.
 	 */
 	truncate_inode_pages(rz->disk->part0->bd_mapping, 0);
 	set_capacity_and_notify(rz->disk, (sector_t)rz->nr_pages << PAGE_SECTORS_SHIFT);
@@ -937,8 +936,9 @@ static ssize_t mem_limit_store(struct device *dev, struct device_attribute *attr
 static DEVICE_ATTR_RW(mem_limit);
 
 /*
- * Have zswap do something with so many of the oldest pages.  @run takes long, so a
- * reference would block swapoff.  It checks that the swap area still is the device's.
+ * Call @run for that amount of the oldest pages.  It may take long, so hold no
+ * reference: that would block swapoff.  @run checks that the swap area still
+ * belongs to the device.
  */
 static ssize_t store_amount(struct device *dev, struct device_attribute *attr,
 			    const char *buf, size_t len,
@@ -954,7 +954,7 @@ static ssize_t store_amount(struct device *dev, struct device_attribute *attr,
 		return -EPERM;
 	if (parse_size(buf, &bytes))
 		return refuse(rz, attr->attr.name, buf, "not a size", -EINVAL);
-	/* It will be rounded up to pages. */
+	/* @run rounds it up to pages. */
 	bytes = min_t(u64, bytes, S64_MAX);
 	si = ramzswap_get_swap(rz);
 	if (!si)
@@ -1002,7 +1002,7 @@ static ssize_t backing_dev_show(struct device *dev, struct device_attribute *att
 	return len;
 }
 
-/* The device has discards to offer only while its backing device has. */
+/* Offer discard only while the backing device supports it. */
 static void ramzswap_set_discard(struct ramzswap *rz)
 {
 	struct queue_limits lim = queue_limits_start_update(rz->disk->queue);
@@ -1056,7 +1056,7 @@ static ssize_t backing_dev_store(struct device *dev, struct device_attribute *at
 		}
 	}
 	/*
-	 * The previous backing device, or the new one if the second claim
+	 * Close the previous backing device, or the new one if the second claim
 	 * failed.
 	 */
 	ramzswap_backing_close(backing);
@@ -1356,12 +1356,11 @@ static void __init set_default_disksize(void)
 }
 
 /*
- * Before a process is killed, let stored pages take less room.  If there is free
- * memory, but not for this task, more of it does not help.
+ * Recompress stored pages before the OOM killer kills a process.  If memory is
+ * free but this task may not use it, freeing more does not help.
  *
- * While memory is so short, all programs crawl.  So this goes on for
- * %RAMZSWAP_OOM_SECONDS at most, and starts again after as long without a call.
- * oom_lock guards the times.
+ * All programs crawl meanwhile.  So stop after %RAMZSWAP_OOM_SECONDS, and start
+ * over only after as long without a call.  oom_lock guards the times.
  */
 static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void *freed)
 {
@@ -1375,7 +1374,7 @@ static int ramzswap_on_oom(struct notifier_block *nb, unsigned long unused, void
 	last = now;
 	if (now - since > RAMZSWAP_OOM_SECONDS || !memory_is_short())
 		return NOTIFY_DONE;
-	/* The first copies need pages, before there are gaps for the others. */
+	/* The first copies need new pages, until their originals leave gaps. */
 	flags = memalloc_noreclaim_save();
 	nr_pages = zswap_squeeze_on_oom(NULL);
 	memalloc_noreclaim_restore(flags);

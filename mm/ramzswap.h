@@ -125,9 +125,9 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
 #define RAMZSWAP_HELD_ERROR	64
 
 /*
- * Refused pages that a stored one makes up for.  With fewer compressible pages
- * than that, storing them frees too little for the time it takes, and the device
- * must become full all the same.
+ * Each stored page offsets this many refused ones.  With a smaller share of
+ * compressible pages, storing them frees too little for the time it takes, and
+ * the device must become full.
  */
 #define RAMZSWAP_POOR_RATIO	64
 
@@ -139,13 +139,13 @@ static inline void ramzswap_count(const struct ramzswap_share *share,
  * The caller has looked at ramzswap_excess(), and made room if there was none.
  *
  * Data that is being written to the backing device stays in memory until the
- * write ends, but does not count.  It is never more than the buffers hold.
+ * write ends, but does not count: the limit grows by share->leaving.  That is
+ * never more than the buffers hold.
  *
- * percpu_counter_read() may be off by what CPUs have accumulated: by a
- * %RAMZSWAP_HELD_ERROR-th of the limit.  It may not show the room that the
- * caller has made yet, and other tasks may have used that room meanwhile.  So the
- * limit may be exceeded by that much, and by a page per CPU, as concurrent callers
- * do not see each other's charges.
+ * percpu_counter_read() may be off by what CPUs have accumulated, at most a
+ * %RAMZSWAP_HELD_ERROR-th of the limit.  So it may not show room that the caller
+ * has just made.  Therefore this function allows that much above the limit.
+ * It checks before it adds: each concurrent caller may exceed that by its @bytes.
  *
  * Context: Any.
  * Return: true if the device's limit allows it; otherwise nothing is charged.
@@ -166,7 +166,7 @@ static inline bool ramzswap_hold(struct ramzswap_share *share, unsigned int byte
 	percpu_counter_add_batch(&share->held, bytes, READ_ONCE(share->batch));
 	if (unlikely(atomic_read(&share->nomem_streak)))
 		atomic_set(&share->nomem_streak, 0);
-	/* Races make it negative, by a little. */
+	/* Races may make it slightly negative. */
 	poor = atomic_long_read(&share->poor_streak);
 	if (unlikely(poor > 0))
 		atomic_long_sub(min(poor, RAMZSWAP_POOR_RATIO), &share->poor_streak);
@@ -209,7 +209,7 @@ static inline void ramzswap_release(struct ramzswap_share *share, unsigned int b
 }
 
 /**
- * ramzswap_over_limit() - has a device reached its limit?
+ * ramzswap_over_limit() - check whether a device has reached its limit
  * @share: the device's share, or NULL
  *
  * Context: Any.
@@ -226,7 +226,7 @@ static inline bool ramzswap_over_limit(struct ramzswap_share *share)
 /**
  * struct ramzswap - a device /dev/ramzswapN; lives until shutdown
  * @disk: the gendisk
- * @share: what the device has in the cache
+ * @share: the device's share of the cache
  * @lock: held while user space changes the device; outermost
  * @nr_pages: size in pages, including the header; guarded by @lock, and
  *	constant while the device is open exclusively, as it is for swapon
@@ -272,7 +272,7 @@ u64 ramzswap_mem_used(struct ramzswap *rz);
  * @total: usable blocks, of a page each
  * @used: blocks that hold wanted pages
  * @pages: wanted pages in all blocks
- * @bad: blocks that could not be written, or were not what had been written there
+ * @bad: blocks that could not be written, or returned other data than written
  * @stopped: whether the device is stopped
  * @stops: how often it was stopped
  * @reads: pages read

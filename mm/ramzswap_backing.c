@@ -17,17 +17,16 @@
  * them has a place.  These pages are allocated while memory is short, so there is a
  * reserve of them.
  *
- * zswap gives pages to the device as they are, compressed.  The device packs them
- * into buffers, several pages to a block.  The buffers are the device's own, so this
- * takes no memory.  Two of them are open.  What does not fit into the first one goes to
- * the second one, while smaller pages still fill the first.  It is written when a page
- * fits into neither; both are if no page comes for %FLUSH_INTERVAL.
+ * zswap passes compressed pages to the device unchanged.  The device packs them,
+ * several to a block, into buffers of its own, so this takes no memory.  Two buffers
+ * are open.  Pages that do not fit into the first one go to the second one, while
+ * smaller pages still fill the first.  The device writes the first one when a page fits
+ * into neither, and both if no page arrives for %FLUSH_INTERVAL.
  *
- * The pages stay in zswap until the write has ended.  Then, with the cluster of each
- * slot locked, those that nobody has used meanwhile leave memory.  Until then, the
- * slot's place is pending.  It identifies this object among all that the slot ever
- * had.  Whatever happens to the slot before unsets the place, and then nobody refers
- * to the object on the device.
+ * The pages stay in zswap until the write ends.  Then, with the cluster of each slot
+ * locked, those that were not used meanwhile leave memory.  Until then, the slot's
+ * place is pending, and identifies this write of the slot.  If the slot changes before
+ * the write ends, its place is cleared, and nothing refers to the object on the device.
  *
  * Other pages are written whole, to a block of their own: pages that do not compress,
  * pages that zswap does not accept, among them large folios, and pages that cannot
@@ -38,38 +37,38 @@
  * freed, or the write fails.
  *
  * To read a page, the device reads its block.  Readers of other pages of that block
- * share the read.  The device checks what it has read.  If that is not what it wrote,
- * or the disk cannot read it, the readers get an I/O error, and the block is rotten:
- * other pages whose data is in memory, too, do not rely on it any more, see
+ * share the read.  The device verifies the data.  If it is not what was written, or
+ * the disk cannot read it, the readers get an I/O error, and the block is rotten: its
+ * pages that are in memory as well no longer count as stored on the device, see
  * ramzswap_backing_has().
  *
- * When blocks get scarce, a worker cleans blocks of which few pages are wanted.
- * ramzswap_blocks.c chooses them, and ramzswap_clean() cleans them.  Nobody waits for
- * it.  It uses two of the buffers.
+ * When blocks get scarce, a worker cleans blocks with few wanted pages.
+ * ramzswap_blocks.c chooses them, and ramzswap_clean() cleans them.  No task waits
+ * for that.  It uses two of the buffers.
  *
  * Locks: a swap cluster's, then @pack_lock, then @read_lock, then @lock.
  *
- * The blocks of a folio need not be adjacent.  Each run of adjacent blocks is written by
- * a bio of its own, and all of them are in flight at the same time.
+ * The blocks of a folio need not be adjacent.  Each run of adjacent blocks has its own
+ * bio, and all these bios are in flight at the same time.
  *
  * A write fails because a block is bad or because the device does not work at the
  * moment, and drivers do not always report which.  If the block may be bad, a worker
  * writes the pages again, one by one, to the same block, and if that fails, to another
  * one.  If the other one takes the page, the first block is retired: it is not used
- * until the backing device is detached.  Any other failure is the device's.  It retires
- * nothing, and the folio stays in memory, dirty.
+ * until the backing device is detached.  Any other failure counts against the device:
+ * it retires no block, and the folio stays in memory, dirty.
  *
- * Consecutive failures stop the device: %FAILURES_TO_STOP if no other write is under
- * way or they last for %FAILING_TO_STOP; otherwise %FAILURES_AT_ONCE, if no more writes
- * than that are under way.  A stopped device has no room.  A worker writes zeros to a
- * free block from time to time, and when that succeeds, the device resumes.  Reads
- * still go to a stopped device.
+ * Consecutive failures stop the device: %FAILURES_TO_STOP if no other write is in
+ * flight or they last for %FAILING_TO_STOP; otherwise %FAILURES_AT_ONCE, or as many as
+ * there are writes in flight if these are more.  A stopped device has no room.  From
+ * time to time, a worker writes zeros to a free block, and when that succeeds, the
+ * device resumes.  Reads still go to a stopped device.
  *
- * Block 0 is not used: the table needs the number for "none", and its contents on the
- * device tell others what the device is for.
+ * Block 0 is not used: the table needs the number for "none", and the block's old
+ * contents still identify the device to other programs.
  *
- * A regular file is activated like a swap file.  The file system tells where its blocks
- * are, and keeps them there until the file is closed.
+ * A regular file is activated like a swap file.  The file system reports where its
+ * blocks are, and keeps them there until the file is closed.
  */
 
 #define pr_fmt(fmt) "ramzswap: " fmt
@@ -111,8 +110,8 @@
 #define RUNS_TO_TRY		32
 
 /*
- * Pieces in reserve for when there is no memory.  Each piece is submitted before the
- * next one is allocated.  So whoever waits for a piece waits for I/O, never for
+ * Reserve of pieces for when memory runs out.  Each piece is submitted before the
+ * next one is allocated.  So a task that waits for a piece waits for I/O, never for
  * another waiter.
  */
 #define PIECE_RESERVE		32
@@ -122,36 +121,36 @@
 #define READ_HASH		64
 
 /*
- * A buffer has 128 KiB, or several blocks where these are large.  All buffers take up
- * to this part of memory, between a minimum and a maximum.  Packing and cleaning hold
- * two each, and one more can be in flight.
+ * A buffer has 128 KiB, or four blocks if that is more.  All buffers together take
+ * this part of memory, but stay between a minimum and a maximum number.  Packing and
+ * cleaning hold two each, and one more can be in flight.
  */
 #define BUFFER_BLOCKS		(SZ_128K / PAGE_SIZE > 4 ? (unsigned int)(SZ_128K / PAGE_SIZE) : 4U)
 #define MIN_BUFFERS		5UL
 #define MAX_BUFFERS		8UL
 #define BUFFERS_PART		1024
 
-/* Data being written may take this part of a device's mem_limit, or one buffer. */
+/* Limit for data being written: this part of the mem_limit, but at least a buffer. */
 #define LEAVING_PART		8
 
-/* If no page comes for this time, write buffers even if they are not full. */
+/* If no page arrives for this time, write buffers even if they are not full. */
 #define FLUSH_INTERVAL		DIV_ROUND_UP(HZ, 20)
 
 /* How long to wait for more free blocks before they are discarded */
 #define DISCARD_DELAY		HZ
 
-/* Pause after cleaning that was of no use */
+/* Pause after cleaning that failed or did not pay */
 #define CLEAN_PAUSE		HZ
 
 /*
- * Each pause is twice as long as the last one, up to a maximum, because a search of a
- * large device takes long.  Start again with the first one when wanted pages take more
- * or less than then, by one part in so many.
+ * Each pause is twice as long as the last one, up to a maximum, because searching a
+ * large device takes long.  Go back to the first one when the space that wanted pages
+ * take has changed by more than this part since then.
  */
 #define CLEAN_PAUSE_MAX		(60 * HZ)
 #define CLEAN_CHANGED_PART	64
 
-/* Blocks to clean are read so many times, a buffer at once, to fill one with pages. */
+/* How many buffers of blocks to read, at most, to fill one with wanted pages */
 #define CLEAN_READS		3
 
 /* Reclaim waits no longer than this for a buffer. */
@@ -160,9 +159,8 @@
 /*
  * Consecutive failed writes that stop the device.  A write that is rejected at once
  * fails before earlier ones, which may still be in a plug, can succeed.  So wait for
- * these, unless more writes fail than plugs hold and than are under way, or failures
- * last longer than a plug: on a device that times out, some writes are always under
- * way.
+ * these, unless more writes fail than plugs hold and than are in flight, or the
+ * failures outlast a plug: a device that times out always has writes in flight.
  */
 #define FAILURES_TO_STOP	8
 #define FAILING_TO_STOP		(10 * HZ)
@@ -228,12 +226,12 @@ struct packed_read {
  * @generation: for each block; the checksum if it holds a whole page
  * @status: for each block, the result of the write
  * @pending: bios in flight, and one for the submitter
- * @again: @work runs where it may write failed blocks again
+ * @again: @work may write failed blocks again, so it runs on @b->wq
  * @bio: one for each run of adjacent blocks
  * @bvec: for the blocks
  * @work: runs when all bios have ended
- * @cleaning: it holds pages of blocks that are being cleaned; @b->moved has their
- *	old places
+ * @cleaning: the buffer has pages of blocks that are being cleaned; @b->moved has
+ *	their old places
  */
 struct pack_buffer {
 	struct list_head list;
@@ -256,8 +254,8 @@ struct pack_buffer {
 };
 
 /*
- * The old places of the pages in a buffer that cleaning moves, and the blocks that it
- * has read and holds
+ * The old places of the pages in a buffer that cleaning moves, and the blocks that
+ * cleaning has read and holds
  */
 struct moved_places {
 	u64 place[BUFFER_BLOCKS][RAMZSWAP_BLOCK_OBJECTS];
@@ -274,7 +272,7 @@ struct ramzswap_extent {
  * struct ramzswap_backing - a backing device
  * @rz: its ramzswap device
  * @file: holds it open exclusively
- * @closed: nobody else can write to it
+ * @closed: user space cannot write to it
  * @sis: the swap file as file systems know it, on no list of the swap core; NULL for
  *	a block device
  * @extents: sectors of the blocks, in the order of the blocks
@@ -298,14 +296,14 @@ struct ramzswap_extent {
  * @nr_buffers: number of buffers
  * @flush_work: writes a buffer that is not full
  * @buffer_wait: tasks that wait for a buffer
- * @no_buffer: a task has waited in vain, and no buffer has become free since
+ * @no_buffer: a task timed out waiting, and no buffer has become free since
  * @discard: discard free blocks
  * @discard_work: discards free blocks
  * @clean_work: cleans blocks
  * @moved: the old places of the pages that @clean_work moves
  * @clean_from: the block where @clean_work continues; only it uses this
  * @cleaning: a buffer that @clean_work has filled is being written
- * @packed: when a page was packed, or a buffer was opened for one, in jiffies
+ * @packed: when a page was last packed, or a buffer opened for one, in jiffies
  * @pack_lock: guards the next three, and the contents of @open
  * @open: the buffers that are being filled, or NULL; the first one is written first
  * @free: unused buffers
@@ -315,13 +313,13 @@ struct ramzswap_extent {
  * @lock: guards the following fields up to @probe_interval, and the contents of
  *	@chunks; a leaf, also taken in interrupts
  * @blocks: which blocks are free
- * @clean_paused: when cleaning was last of no use, in jiffies
- * @clean_pause: how long it pauses after that, in jiffies; 0 if it was of use since
+ * @clean_paused: when cleaning last failed or did not pay, in jiffies
+ * @clean_pause: how long it pauses after that, in jiffies; 0 if it has paid since
  * @clean_units: the units that all wanted pages took at that time
- * @promised: free blocks that are promised to somebody
+ * @promised: free blocks that ramzswap_backing_prepare() has reserved
  * @generation: generation of the packed block that was written last
  * @take_back: the slot where ramzswap_backing_take_back() continues
- * @nr_chunks_used: chunks that have a place
+ * @nr_chunks_used: chunks with memory for places
  * @to_retry: bios for @retry_work
  * @failures: failed writes since the last good one; set to 0 without @lock
  * @failing_since: when the first of these failed, in jiffies
@@ -423,7 +421,7 @@ static unsigned long nr_available(struct ramzswap_backing *b)
 	return nr - min(nr, ramzswap_blocks_reserve(&b->blocks));
 }
 
-/* With the lock: is it too early to clean again after that was of no use? */
+/* With the lock: is it too early to clean again after a pass that did not pay? */
 static bool cleaning_pauses(struct ramzswap_backing *b)
 {
 	if (abs_diff(b->blocks.nr_units, b->clean_units) > b->clean_units / CLEAN_CHANGED_PART)
@@ -440,7 +438,7 @@ static void pause_cleaning(struct ramzswap_backing *b)
 	b->clean_units = b->blocks.nr_units;
 }
 
-/* With the lock: is there anything to clean, and is it time for that? */
+/* With the lock: are there blocks to clean, and is it time to do that? */
 static bool may_clean(struct ramzswap_backing *b)
 {
 	return unlikely(ramzswap_blocks_to_clean(&b->blocks)) &&
@@ -531,7 +529,7 @@ static struct ramzswap_chunk *slot_chunk(struct ramzswap_backing *b, unsigned lo
 	return &b->chunks[slot / PLACES_PER_CHUNK];
 }
 
-/* The caller has the lock, and the chunk is there. */
+/* The caller holds the lock, and the chunk has memory for places. */
 static u64 *slot_place(struct ramzswap_backing *b, unsigned long slot)
 {
 	return &slot_chunk(b, slot)->place[slot % PLACES_PER_CHUNK];
@@ -598,7 +596,7 @@ static bool have_chunk(struct ramzswap_backing *b, unsigned long slot, u64 **spa
  * @slot: the first slot
  * @nr: number of slots, all of one swap cluster
  *
- * Context: Does not sleep.  Nobody uses the slots meanwhile: they are unused
+ * Context: Does not sleep.  No task uses the slots meanwhile: they are unused
  *	and their cluster is locked, or their folio is locked.
  */
 void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
@@ -622,7 +620,7 @@ void ramzswap_backing_free(struct ramzswap_backing *b, unsigned long slot,
 
 static u64 get_place(struct ramzswap_backing *b, unsigned long slot)
 {
-	/* Nobody else gives the slot a place, so most need no lock. */
+	/* No other task gives the slot a place, so most calls need no lock. */
 	if (!READ_ONCE(slot_chunk(b, slot)->place))
 		return 0;
 	guard(spinlock_irqsave)(&b->lock);
@@ -638,7 +636,7 @@ static unsigned long slot_block(struct ramzswap_backing *b, unsigned long slot)
 	       0 : ramzswap_place_block(place);
 }
 
-/* Has the slot a block, and is that one known to be rotten, or not, as @rotten says? */
+/* Does the slot have a block whose rotten state equals @rotten? */
 static bool has_block(struct ramzswap_backing *b, unsigned long slot, bool rotten)
 {
 	u64 place;
@@ -653,19 +651,19 @@ static bool has_block(struct ramzswap_backing *b, unsigned long slot, bool rotte
 }
 
 /*
- * The block at @place was read for a slot, and cannot be read, or is not what was
+ * A read of the block at @place for a slot failed, or did not return what was
  * written.  Reading it again may succeed, but do not rely on that.
  */
 static void mark_rotten(struct ramzswap_backing *b, unsigned long slot, u64 place)
 {
 	guard(spinlock_irqsave)(&b->lock);
-	/* As long as the page is wanted, it is the same block. */
+	/* While the slot still has this place, it is the same block. */
 	if (slot_chunk(b, slot)->place && *slot_place(b, slot) == place)
 		ramzswap_blocks_mark_rotten(&b->blocks, ramzswap_place_block(place));
 }
 
 /*
- * Exchange the block of a slot with a whole page for @block, which is held.
+ * Move the whole page of a slot from its block to @block, which is held.
  *
  * Return: the old block, which is held now.
  */
@@ -695,7 +693,7 @@ static unsigned long swap_block(struct ramzswap_backing *b, unsigned long slot,
  *
  * Context: Does not wait for memory.
  * Return: 0; -ENOSPC if there are not enough free blocks or the device has stopped;
- * -ENOMEM without memory for the table.
+ * -ENOMEM without memory for the table or the states of blocks.
  */
 int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 {
@@ -744,7 +742,7 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 			ramzswap_blocks_let_go(&b->blocks, block, false);
 			*slot_place(b, next++) = place;
 		}
-		/* They are not all adjacent anyway, so take any. */
+		/* The blocks are not all adjacent anyway, so take any. */
 		tries = 1;
 		if (left) {
 			spin_unlock_irqrestore(&b->lock, flags);
@@ -753,7 +751,7 @@ int ramzswap_backing_prepare(struct ramzswap_backing *b, struct folio *folio)
 		}
 	}
 	if (left) {
-		/* The last of them keeps the chunk for ramzswap_backing_free(). */
+		/* If any slot got a block, ramzswap_backing_free() frees the chunk. */
 		b->promised -= left;
 		chunk->nr -= left;
 		if (!chunk->nr) {
@@ -778,12 +776,12 @@ static bool has_free_blocks(struct ramzswap_backing *b, unsigned long nr)
 }
 
 /**
- * ramzswap_backing_has_room() - are there free blocks?
+ * ramzswap_backing_has_room() - check for free blocks
  * @b: the backing device
- * @nr: how many
+ * @nr: number of blocks
  *
  * Context: Any.
- * Return: true if there are, and the device works.
+ * Return: true if there are as many, and the device is not stopped.
  */
 bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
 {
@@ -791,7 +789,7 @@ bool ramzswap_backing_has_room(struct ramzswap_backing *b, unsigned int nr)
 }
 
 /**
- * ramzswap_backing_stopped() - has the device stopped working?
+ * ramzswap_backing_stopped() - check whether the device is stopped
  * @b: the backing device
  *
  * Context: Any.
@@ -803,7 +801,7 @@ bool ramzswap_backing_stopped(struct ramzswap_backing *b)
 }
 
 /**
- * ramzswap_backing_is_short() - are more than half of the blocks in use?
+ * ramzswap_backing_is_short() - check whether over half of the blocks are in use
  * @b: the backing device
  *
  * Context: Any.
@@ -815,7 +813,7 @@ bool ramzswap_backing_is_short(struct ramzswap_backing *b)
 }
 
 /**
- * ramzswap_backing_has() - do slots have blocks?
+ * ramzswap_backing_has() - check whether all slots have good blocks
  * @b: the backing device
  * @slot: the first slot
  * @nr: number of slots, all of one swap cluster
@@ -834,18 +832,18 @@ bool ramzswap_backing_has(struct ramzswap_backing *b, unsigned long slot,
 }
 
 /**
- * ramzswap_backing_lost() - has a slot a block that is known to be rotten?
+ * ramzswap_backing_lost() - check whether a slot has a block known to be rotten
  * @b: the backing device
  * @slot: the first slot
  * @nr: number of slots, all of one swap cluster
  *
  * Context: Does not sleep.  The slots' folio or cluster is locked.
- * Return: true if any has.
+ * Return: true if any slot has one.
  */
 bool ramzswap_backing_lost(struct ramzswap_backing *b, unsigned long slot,
 			   unsigned int nr)
 {
-	/* Usually no block is. */
+	/* Usually no block is rotten. */
 	if (likely(!READ_ONCE(b->blocks.nr_rotten)))
 		return false;
 	while (nr && !has_block(b, slot, true)) {
@@ -855,7 +853,7 @@ bool ramzswap_backing_lost(struct ramzswap_backing *b, unsigned long slot,
 	return nr;
 }
 
-/* Return: the next slot that has a block; no such slot if @budget becomes 0. */
+/* Return: the next slot that has a block; meaningless if @budget reaches 0. */
 static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
 			       unsigned int *budget)
 {
@@ -874,7 +872,7 @@ static unsigned long next_slot(struct ramzswap_backing *b, unsigned long slot,
 	return slot;
 }
 
-/* Free the block of a page that zswap has, too. */
+/* Free the block of a page if zswap has the page as well. */
 static bool free_copy(struct ramzswap_backing *b, struct swap_info_struct *si,
 		      swp_entry_t entry)
 {
@@ -891,11 +889,10 @@ static bool free_copy(struct ramzswap_backing *b, struct swap_info_struct *si,
  * ramzswap_backing_take_back() - free blocks of pages that are in memory
  * @b: the backing device
  * @si: the swap area that uses it
- * @nr: how many are wanted
+ * @nr: number of blocks wanted
  *
- * A page that was read and not changed keeps its block, also while it is in zswap, so
- * that it need not be written again.  When blocks are short, other pages need them
- * more.
+ * A page that was read and not changed keeps its block, even while it is in zswap, to
+ * avoid writing it again.  When blocks are short, other pages need them more.
  *
  * Context: Reclaim, with a folio locked, or the device's work; the caller has a
  *	reference to @si.  Scans a limited number of slots.
@@ -909,8 +906,8 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 	unsigned int got = 0;
 
 	/*
-	 * Of a device that has stopped, no page could be written anew.  And a
-	 * hibernation image may refer to blocks, as in folio_free_swap().
+	 * A stopped device could not write the pages again.  And a hibernation
+	 * image may refer to blocks, as in folio_free_swap().
 	 */
 	if (READ_ONCE(b->stopped) || pm_suspended_storage())
 		return false;
@@ -938,7 +935,7 @@ bool ramzswap_backing_take_back(struct ramzswap_backing *b,
 		folio_put(folio);
 	}
 	WRITE_ONCE(b->take_back, slot);
-	/* It may have paused, and nothing else happens to a full device. */
+	/* Cleaning may have paused.  Nothing else restarts it on a full device. */
 	scoped_guard(spinlock_irqsave, &b->lock)
 		clean_if_scarce(b);
 	return got >= nr;
@@ -1036,7 +1033,7 @@ static bool stop_device(struct ramzswap_backing *b)
 	unsigned int failures, in_flight = atomic_read(&b->in_flight);
 
 	guard(spinlock_irqsave)(&b->lock);
-	/* A good write may set it to 0 meanwhile, which is as good. */
+	/* A successful write may set it to 0 concurrently; that is harmless. */
 	failures = READ_ONCE(b->failures) + 1;
 	WRITE_ONCE(b->failures, failures);
 	if (failures == 1)
@@ -1046,7 +1043,7 @@ static bool stop_device(struct ramzswap_backing *b)
 	if (in_flight && failures < max(FAILURES_AT_ONCE, in_flight) &&
 	    time_before(jiffies, b->failing_since + FAILING_TO_STOP))
 		return false;
-	/* It was stopped shortly before: wait longer. */
+	/* The device resumed only recently: wait longer. */
 	if (b->nr_stops && time_before(jiffies, b->resumed + PROBE_INTERVAL_MAX))
 		b->probe_interval = min(2 * b->probe_interval, PROBE_INTERVAL_MAX);
 	else
@@ -1064,7 +1061,7 @@ static void ramzswap_probe(struct work_struct *work)
 	blk_status_t status = BLK_STS_NOSPC;
 	unsigned long block;
 
-	/* Try the block that is next: a full thin volume still accepts others. */
+	/* Try the next block to hand out: a full thin volume still accepts others. */
 	fill_spare(b);
 	scoped_guard(spinlock_irqsave, &b->lock)
 		block = hold_block(b, b->blocks.next);
@@ -1074,7 +1071,7 @@ static void ramzswap_probe(struct work_struct *work)
 	}
 	scoped_guard(spinlock_irqsave, &b->lock) {
 		if (status) {
-			/* It may be this block only. */
+			/* Perhaps only this block fails. */
 			if (block)
 				b->blocks.next = block + 1;
 			b->probe_interval = min(2 * b->probe_interval,
@@ -1094,7 +1091,7 @@ static void ramzswap_probe(struct work_struct *work)
 static void count_failure(struct ramzswap_backing *b)
 {
 	if (stop_device(b))
-		pr_err("%s: %pg is stopped: nothing is written to it until it takes writes again, which is tried in %u seconds, and then less and less often\n",
+		pr_err("%s: %pg is stopped because writes fail: retrying in %u seconds, then less often; check the disk and its connection\n",
 		       b->rz->disk->disk_name, b->bdev, b->probe_interval / HZ);
 }
 
@@ -1115,7 +1112,7 @@ static void write_failed(struct ramzswap_backing *b, struct bio *bio)
 	count_failure(b);
 }
 
-/* Leave a failed write to the worker.  Return: false if that is no use. */
+/* Leave a failed write to the worker.  Return: false if a retry cannot help. */
 static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
 {
 	if (!is_block_error(bio->bi_status))
@@ -1124,7 +1121,7 @@ static bool write_again_later(struct ramzswap_backing *b, struct bio *bio)
 		if (b->stopped)
 			return false;
 		bio_list_add(&b->to_retry, bio);
-		/* Queue it under the lock: the work may end at once, and @b be closed. */
+		/* Under the lock: the work may take @bio at once, and @b be closed. */
 		queue_work(b->wq, &b->retry_work);
 	}
 	return true;
@@ -1148,7 +1145,7 @@ static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *pa
 	other_status = write_page(b, page, block);
 	if (!other_status || status == BLK_STS_MEDIUM) {
 		block = swap_block(b, slot, block);
-		pr_warn_ratelimited("%s: block %lu of %pg is bad, and not used any more\n",
+		pr_warn_ratelimited("%s: block %lu of %pg is bad: the kernel no longer uses it\n",
 				    b->rz->disk->disk_name, block, b->bdev);
 		let_block_go(b, block, true);
 	} else {
@@ -1157,7 +1154,7 @@ static blk_status_t write_page_again(struct ramzswap_backing *b, struct page *pa
 	return other_status;
 }
 
-/* Write page by page, until one cannot be written. */
+/* Write page by page, until one write fails. */
 static blk_status_t write_again(struct ramzswap_backing *b, struct bio *bio)
 {
 	unsigned int i, nr = bio_pages(bio);
@@ -1246,7 +1243,7 @@ static void ramzswap_retry(struct work_struct *work)
 	}
 }
 
-/* A page has been read, or @status says why not. */
+/* End the read of a page, with the error @status if that is not 0. */
 static void end_page_read(struct ramzswap_backing *b, struct swap_iocb *sio, u64 place,
 			  blk_status_t status)
 {
@@ -1308,8 +1305,8 @@ static void end_read(struct bio *bio)
 }
 
 /*
- * Return: how many pages from @slot on, at most @max, are whole, and in adjacent
- * sectors; 0 if it has no block of its own.  @sector is the first.
+ * Return: the number of pages from @slot on, at most @max, that are whole and in
+ * adjacent sectors; 0 if @slot has no block of its own.  Sets @sector to the first.
  */
 static unsigned int run_length(struct ramzswap_backing *b, unsigned long slot,
 			       unsigned int max, sector_t *sector)
@@ -1355,7 +1352,7 @@ static void end_packed_read(struct packed_read *read, const void *data,
 	if (!status)
 		object = ramzswap_block_object(data, ramzswap_place_position(read->place),
 					       slot, &length, &codec);
-	/* This concerns no other page of the block. */
+	/* This error affects no other page of the block. */
 	if (!status &&
 	    !(object && zswap_unpack(swp_type(folio->swap), codec, object, length, folio)))
 		status = BLK_STS_IOERR;
@@ -1370,14 +1367,14 @@ static void ramzswap_end_read(struct work_struct *work)
 	blk_status_t status = read->bio.bi_status;
 	struct page *page = read->page;
 
-	/* Now no reader can join it. */
+	/* After this, no reader can join the read. */
 	scoped_guard(spinlock_irqsave, &b->read_lock)
 		hlist_del(&read->node);
 	atomic_long_inc(&b->read_ios);
 	bio_uninit(&read->bio);
 	/*
-	 * When the last one has its page, the device may be swapped off; but
-	 * @b is not freed before this has returned.
+	 * When the last reader has its page, the device may be swapped off, but
+	 * @b is not freed before this work returns.
 	 */
 	for (; read; read = next) {
 		next = read->next;
@@ -1398,7 +1395,7 @@ static struct hlist_head *reading_of(struct ramzswap_backing *b, u64 place)
 	return &b->reading[ramzswap_place_block(place) % READ_HASH];
 }
 
-/* Return: the first read of the block of a place, NULL if it is not being read. */
+/* Return: the first read of the block at @place, or NULL if there is none. */
 static struct packed_read *find_read(struct ramzswap_backing *b, u64 place)
 {
 	struct packed_read *read;
@@ -1413,7 +1410,7 @@ static struct packed_read *find_read(struct ramzswap_backing *b, u64 place)
 
 /*
  * Look up the page's place, as cleaning may have moved it.  The place stays valid
- * while the lock is held, and then while the block is being read.
+ * under the lock, and then until the read of the block ends.
  *
  * Return: true if the block is being read already; @read then waits for that.
  */
@@ -1436,7 +1433,7 @@ static bool join_read(struct ramzswap_backing *b, struct packed_read *read)
 /* Start to read a packed page. */
 static void read_packed(struct ramzswap_backing *b, struct swap_iocb *sio)
 {
-	/* Both wait only for I/O; see PIECE_RESERVE. */
+	/* Both allocations wait only for I/O; see PIECE_RESERVE. */
 	struct packed_read *read = mempool_alloc(b->reads, GFP_NOIO);
 	struct page *page;
 	bool joined;
@@ -1540,7 +1537,7 @@ void ramzswap_backing_write(struct ramzswap *rz, struct swap_iocb *sio)
  * __swap_cache_add_check().
  *
  * Context: Does not wait for the I/O.
- * Return: false if the backing device does not have it; @sio is not ended then.
+ * Return: false if the backing device does not have the page; the caller ends @sio.
  */
 bool ramzswap_backing_read(struct ramzswap *rz, struct swap_iocb *sio)
 {
@@ -1590,8 +1587,8 @@ static int compare_blocks(const void *a, const void *b)
 }
 
 /*
- * Find up to @max pages on the device, from slot *@slot on.  *@slot is then where
- * to continue.
+ * Find up to @max pages on the device, from slot *@slot on.  Set *@slot to where to
+ * continue.
  *
  * Return: their number.
  */
@@ -1635,7 +1632,7 @@ static struct folio *read_pages_ahead(struct swap_info_struct *si,
 		folio = swap_cache_alloc_folio(swp_entry(si->type, pages->slot), gfp,
 					       BIT(0), NULL, get_task_policy(current),
 					       NO_INTERLEAVE_INDEX, true);
-		/* It was freed or read meanwhile, or there is no memory. */
+		/* The page was freed or read meanwhile, or there is no memory. */
 		if (IS_ERR_OR_NULL(folio))
 			continue;
 		swap_read_folio(&ctx, folio);
@@ -1681,11 +1678,11 @@ static bool sweep(struct ramzswap_backing *b, struct swap_info_struct *si,
  * @b: the backing device
  * @si: the swap area that uses it
  *
- * swapoff looks for pages in the order of the processes' address spaces, where
- * reads would be random, and would read a block for each of its pages.  This
- * reads the pages in the order of their blocks, which is sequential I/O.  The pages
- * take the memory that swapoff needs for them anyway.  Any that this does not read,
- * swapoff does.
+ * swapoff looks for pages in the order of the processes' address spaces.  Its reads
+ * would be random, and would read a block once for each of its pages.  This
+ * function reads the pages in the order of their blocks, which is sequential I/O.
+ * The pages take the memory that swapoff needs for them anyway.  swapoff itself
+ * reads the pages that this function does not.
  *
  * Context: swapoff.  May sleep.
  */
@@ -1709,7 +1706,7 @@ void ramzswap_backing_read_all(struct ramzswap_backing *b, struct swap_info_stru
 
 /* === Packing ============================================================= */
 
-/* Return: how many pages are in a block of a buffer. */
+/* Return: the number of pages in a block of a buffer. */
 static unsigned int buffer_nr(const struct pack_buffer *buf, unsigned int block)
 {
 	return buf->whole[block] ? 1 : ramzswap_block_nr(buf->block[block]);
@@ -1737,7 +1734,7 @@ static u64 buffer_place(const struct pack_buffer *buf, unsigned int block,
 				     buf->generation[block]);
 }
 
-/* Make a block of a buffer ready for its place on the device. */
+/* Finish a block of a buffer for its place on the device. */
 static void seal_block(struct pack_buffer *buf, unsigned int block, u32 nr)
 {
 	struct ramzswap_backing *b = buf->b;
@@ -1780,7 +1777,7 @@ static bool settle_place(struct ramzswap_backing *b, unsigned long slot, u64 pen
 }
 
 /*
- * The write of an object has ended.  If it succeeded, and the slot's page still is
+ * The write of an object has ended.  If it succeeded, and the slot's page is still
  * only in zswap, the page is on the device from now on.  A folio in the swap cache
  * prevents that: its owner may be about to load the page from zswap.
  */
@@ -1812,8 +1809,8 @@ static void settle_object(struct pack_buffer *buf, unsigned int block,
 }
 
 /*
- * The write of a page that cleaning moves has ended.  Set its new place, if it still
- * has the old one, and nobody is reading that.
+ * The write of a page that cleaning moves has ended.  Set its new place, if the slot
+ * still has the old one and no task is reading there.
  */
 static void settle_moved(struct pack_buffer *buf, unsigned int block,
 			 unsigned int position)
@@ -1861,7 +1858,7 @@ static void write_block_again(struct pack_buffer *buf, unsigned int i)
 	other_status = write_page(b, page, block);
 	buf->status[i] = other_status;
 	if (!other_status || status == BLK_STS_MEDIUM) {
-		pr_warn_ratelimited("%s: block %u of %pg is bad, and not used any more\n",
+		pr_warn_ratelimited("%s: block %u of %pg is bad: the kernel no longer uses it\n",
 				    b->rz->disk->disk_name, buf->nr[i], b->bdev);
 		let_block_go(b, buf->nr[i], true);
 		buf->nr[i] = block;
@@ -1954,7 +1951,7 @@ static void ramzswap_end_buffer(struct work_struct *work)
 	else
 		atomic_long_sub(bytes, &b->rz->share.leaving);
 	free_buffer(buf);
-	/* It may have found too few free buffers. */
+	/* Cleaning may have found too few free buffers. */
 	scoped_guard(spinlock_irqsave, &b->lock)
 		clean_if_scarce(b);
 }
@@ -2041,7 +2038,7 @@ static void place_buffer(struct pack_buffer *buf)
 			if (want)
 				block = ramzswap_blocks_hold(&b->blocks, b->blocks.next,
 							     want, tries, &got);
-			/* Pages in the other blocks stay in memory. */
+			/* No room for the remaining blocks: their pages stay in memory. */
 			if (!got)
 				return;
 			b->blocks.next = block + got;
@@ -2096,7 +2093,7 @@ static void submit_buffer(struct pack_buffer *buf)
 	end_bios(buf);
 }
 
-/* Write the first open buffer if there are two; or both. */
+/* Write both open buffers, or the first one if there are two. */
 static void flush(struct ramzswap_backing *b, bool both)
 {
 	struct pack_buffer *first = NULL, *second = NULL;
@@ -2116,7 +2113,7 @@ static void flush(struct ramzswap_backing *b, bool both)
 		submit_buffer(second);
 }
 
-/* As long as pages come, buffers get full. */
+/* Do not write while pages arrive: the buffers fill up then. */
 static void ramzswap_flush(struct work_struct *work)
 {
 	struct ramzswap_backing *b = container_of(work, struct ramzswap_backing,
@@ -2151,8 +2148,8 @@ static bool buffer_is_free(struct ramzswap_backing *b)
  * ramzswap_backing_next_buffer() - write an open buffer, and wait for a free one
  * @b: the backing device
  *
- * Context: Reclaim.  Waits for up to %BUFFER_WAIT.  If that was in vain, does not wait
- *	again until a buffer is free; does not wait for a stopped device.
+ * Context: Reclaim.  Waits for up to %BUFFER_WAIT.  After a timeout, does not wait again
+ *	until a buffer becomes free.  Does not wait for a stopped device.
  * Return: true if there is a free buffer.
  */
 bool ramzswap_backing_next_buffer(struct ramzswap_backing *b)
@@ -2227,7 +2224,7 @@ static struct pack_buffer *choose_buffer(struct ramzswap_backing *b,
 
 /*
  * With pack_lock: make room for an object in a block of a buffer, and set @to to
- * where it goes.
+ * the memory for it.
  *
  * Return: its position.
  */
@@ -2248,16 +2245,16 @@ static unsigned int add_object(struct pack_buffer *buf, unsigned int block, u32 
 }
 
 /**
- * ramzswap_backing_pack() - pack a page that is to leave memory
+ * ramzswap_backing_pack() - pack a page that shall leave memory
  * @b: the backing device
  * @si: the swap area that uses it
  * @slot: the page's slot
  * @data: the compressed page
  * @length: its length in bytes; PAGE_SIZE if it is the page itself
- * @codec: what compressed it
+ * @codec: number of the compressor
  *
- * On success, the device calls zswap_written() when the page is on the device.  It does
- * not if the slot has other contents by then, or if the write fails.
+ * On success, the device calls zswap_written() when the page is on the device, unless
+ * the slot has changed by then or the write fails.
  *
  * Context: The slot's cluster is locked, and no folio is in its swap cache; the
  *	caller has a reference to @si.
@@ -2277,11 +2274,11 @@ int ramzswap_backing_pack(struct ramzswap_backing *b, struct swap_info_struct *s
 
 	if (length > ramzswap_block_max_object() && length != PAGE_SIZE)
 		return -E2BIG;
-	/* With the cluster locked, nobody else gives the slot a place. */
+	/* With the cluster locked, no other task gives the slot a place. */
 	if (get_place(b, slot)) {
 		if (!ramzswap_backing_lost(b, slot, 1))
 			return -EBUSY;
-		/* What it has on the device is worth nothing: write it elsewhere. */
+		/* Its block is rotten: write the page to another one. */
 		ramzswap_backing_free(b, slot, 1);
 	}
 	if (!READ_ONCE(slot_chunk(b, slot)->place))
@@ -2330,8 +2327,8 @@ static void clean_endio(struct bio *bio)
 }
 
 /*
- * Read blocks to clean until their wanted pages take @room units, and subtract what
- * they take.  Hold the blocks: nobody else gets them, and no search finds them again.
+ * Read blocks to clean until their wanted pages take @room units, and subtract these
+ * units.  Hold the blocks, so that they stay in use and no search finds them again.
  *
  * Return: their number.
  */
@@ -2382,7 +2379,7 @@ static unsigned int read_sparse_blocks(struct ramzswap_backing *b, struct pack_b
 	return nr;
 }
 
-/* Return: whether all of a block's wanted pages have been packed into @to. */
+/* Return: true if all of a block's wanted pages have been packed into @to. */
 static bool clean_block(struct ramzswap_backing *b, const void *block,
 			unsigned long nr_block, struct pack_buffer *to)
 {
@@ -2406,14 +2403,14 @@ static bool clean_block(struct ramzswap_backing *b, const void *block,
 			return false;
 		b->moved->place[i][new_position] = place;
 	}
-	/* No page is added to a block that is held.  So an older block was read. */
+	/* A held block gets no new page.  If one is missing, an older block was read. */
 	guard(spinlock_irqsave)(&b->lock);
 	if (found < ramzswap_blocks_wanted(&b->blocks, nr_block))
 		ramzswap_blocks_mark_rotten(&b->blocks, nr_block);
 	return true;
 }
 
-/* Has a block of a buffer been read, and is it one that was written there? */
+/* Was a block of a buffer read, and is it one that was written there? */
 static bool can_clean(struct ramzswap_backing *b, struct pack_buffer *from,
 		      unsigned int i)
 {
@@ -2421,7 +2418,7 @@ static bool can_clean(struct ramzswap_backing *b, struct pack_buffer *from,
 
 	if (!status && ramzswap_block_is(from->block[i], b->nonce, from->nr[i]))
 		return true;
-	/* Keep it: readers of its pages will get an error. */
+	/* Keep the block: readers of its pages will get an error. */
 	if (!status || status == BLK_STS_MEDIUM || status == BLK_STS_PROTECTION) {
 		guard(spinlock_irqsave)(&b->lock);
 		ramzswap_blocks_mark_rotten(&b->blocks, from->nr[i]);
@@ -2434,7 +2431,7 @@ static bool can_clean(struct ramzswap_backing *b, struct pack_buffer *from,
  * ramzswap_end_buffer() does the rest.
  *
  * Pages may be freed or written elsewhere meanwhile.  So a place from the directory of
- * a block counts only if the slot's word agrees.
+ * a block counts only if the slot still has it.
  */
 static void clean_blocks(struct ramzswap_backing *b, struct swap_info_struct *si,
 			 struct pack_buffer *from, struct pack_buffer *to)
@@ -2494,7 +2491,7 @@ static void ramzswap_clean(struct work_struct *work)
 	si = ramzswap_get_swap(b->rz);
 	if (!si)
 		return;
-	/* Making room in memory needs the buffers more, as long as there are blocks. */
+	/* While blocks are not short, making room in memory needs the buffers more. */
 	if (!ramzswap_blocks_are_short(&b->blocks))
 		nr_spare = b->nr_buffers / 2;
 	scoped_guard(spinlock, &b->pack_lock) {
@@ -2512,22 +2509,22 @@ static void ramzswap_clean(struct work_struct *work)
 /* === Discarding ========================================================== */
 
 /**
- * ramzswap_backing_can_discard() - can free blocks be discarded?
+ * ramzswap_backing_can_discard() - check whether free blocks can be discarded
  * @b: the backing device
  *
  * Context: Any.
- * Return: whether the disk can do that.
+ * Return: true if the disk supports discard.
  */
 bool ramzswap_backing_can_discard(struct ramzswap_backing *b)
 {
 	return bdev_max_discard_sectors(b->bdev);
 }
 
-/* Discard blocks that nobody uses meanwhile. */
+/* Discard blocks.  The caller keeps them unused meanwhile. */
 static void discard_blocks(struct ramzswap_backing *b, unsigned long first,
 			   unsigned long nr)
 {
-	/* Nobody can end a discard.  But do not begin another one for nobody. */
+	/* A discard cannot be cancelled, but do not start another one after a close. */
 	while (nr && READ_ONCE(b->discard)) {
 		unsigned int extent = block_extent(b, first);
 		unsigned long len = nr;
@@ -2554,7 +2551,7 @@ static void ramzswap_discard(struct work_struct *work)
 	while (from < b->nr_blocks && !READ_ONCE(b->stopped) && !pm_suspended_storage()) {
 		first = 0;
 		scoped_guard(spinlock_irqsave, &b->lock) {
-			/* This holds a whole group, so leave another one to others. */
+			/* This holds a whole group, so leave another one free. */
 			if (nr_available(b) < 2 * RAMZSWAP_GROUP_BLOCKS)
 				return;
 			first = ramzswap_blocks_hold_emptied(&b->blocks, &from, &nr);
@@ -2568,7 +2565,7 @@ static void ramzswap_discard(struct work_struct *work)
 }
 
 /**
- * ramzswap_backing_swapon() - do what swapon was asked to do about discards
+ * ramzswap_backing_swapon() - apply the discard options of swapon
  * @b: the backing device, with all blocks free
  * @si: the swap area that is going to use it
  *
@@ -2650,8 +2647,8 @@ static int copy_extents(struct ramzswap_backing *b)
 }
 
 /*
- * Keep others from writing to it from now on, and drop what they have written before
- * through the page cache.  The inode is locked.
+ * Keep user space from writing to the file or device from now on, and write back
+ * its page cache.  The inode is locked.
  */
 static int close_to_others(struct ramzswap_backing *b, struct inode *inode,
 			   const char **why)
@@ -2659,7 +2656,7 @@ static int close_to_others(struct ramzswap_backing *b, struct inode *inode,
 	int err;
 
 	inode->i_flags |= S_SWAPFILE;
-	*why = "what was written to it does not get to the disk";
+	*why = "earlier writes to it did not reach the disk";
 	err = inode_drain_writes(inode);
 	if (err)
 		inode->i_flags &= ~S_SWAPFILE;
@@ -2689,7 +2686,7 @@ static int activate_bdev(struct ramzswap_backing *b, const char **why)
 	return one_extent(b);
 }
 
-/* As swapon does it; the file system logs what is wrong. */
+/* Activate a file as swapon does.  The file system logs errors. */
 static int activate_file(struct ramzswap_backing *b, const char *path,
 			 const char **why)
 {
@@ -2720,7 +2717,7 @@ static int activate_file(struct ramzswap_backing *b, const char *path,
 		*why = "it is a swap file already, or cannot be one";
 		goto unlock;
 	}
-	*why = "it cannot be a swap file, as it has holes for example";
+	*why = "it cannot be a swap file: it may have holes";
 	err = setup_swap_extents(sis, b->file, &span);
 	if (err < 0)
 		goto unlock;
@@ -2729,7 +2726,7 @@ static int activate_file(struct ramzswap_backing *b, const char *path,
 	if (sis->max < 2)
 		goto unlock;
 	if (sis->ops != &swap_bdev_ops || !sis->bdev) {
-		*why = "its file system does not tell where its blocks are";
+		*why = "its file system does not report where its blocks are";
 		goto unlock;
 	}
 	err = close_to_others(b, inode, why);
@@ -2739,7 +2736,7 @@ unlock:
 		return err;
 
 	if (inode->i_mode & 0077)
-		pr_warn("%s: insecure permissions %04o of %pD, which gets what is swapped out: 0600 suggested\n",
+		pr_warn("%s: insecure permissions %04o of %pD, which receives swapped pages: 0600 suggested\n",
 			b->rz->disk->disk_name, inode->i_mode & 07777, b->file);
 	b->bdev = sis->bdev;
 	*why = bdev_fault(b->bdev);
@@ -2854,7 +2851,7 @@ static void close_now(struct ramzswap_backing *b)
 	kfree(b);
 }
 
-/* Is there work that waits for the device, for as long as it does not answer? */
+/* Is there work that hangs while the device does not answer? */
 static bool is_busy(struct ramzswap_backing *b)
 {
 	return work_busy(&b->probe_work.work) || work_busy(&b->discard_work.work);
@@ -2897,7 +2894,7 @@ void ramzswap_backing_close(struct ramzswap_backing *b)
 	close_now(b);
 }
 
-/* Opening other types may block for ever, or have side effects. */
+/* Opening other types may block forever, or have side effects. */
 static int check_path(const char *name, const char **why)
 {
 	struct path path;
@@ -2921,7 +2918,7 @@ static int check_path(const char *name, const char **why)
  * @rz: the ramzswap device
  * @path: path of a block device or a regular file, opened with the caller's
  *	credentials
- * @why: returns what is wrong with it
+ * @why: set to the reason if this fails
  *
  * Everything on it, except for the first block, will be overwritten.
  *

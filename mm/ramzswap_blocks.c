@@ -39,27 +39,27 @@
  *
  * In memory, each slot in use has a word, which ramzswap_blocks.h shows.  Each block
  * has a state of 16 bits: how many of its pages are wanted, how much of the block
- * they take, whether somebody holds it to write or clean it, and whether it is bad:
- * it cannot be written, or is rotten, because it was not what had been written.
- * A block whose state is 0 is free.  A group of blocks has no states while all of
- * them are free.
+ * they take, whether it is held to be written or cleaned, and whether it is bad.  A
+ * bad block cannot be written, or is rotten: it returned other data than was
+ * written.  A block whose state is 0 is free.  A group of blocks has no states while
+ * all of them are free.
  *
- * Cleaning packs the wanted pages of the emptiest blocks again, into fewer blocks.  A
- * page keeps its old place until it has been written to the new one.  The later a
- * block is cleaned, the fewer of its pages are left to be moved, so this waits until
- * blocks are scarce: while more than a quarter of them are free, nothing is cleaned;
- * then half-empty blocks are, but only if blocks in use take over 121 to 126 % of what
- * their pages would take in full blocks; when hardly any block is free, blocks that are
- * three quarters full are, too, as long as that saves a quarter of the writes.
+ * Cleaning repacks the wanted pages of the emptiest blocks into fewer blocks.  A page
+ * keeps its old place until it has been written to the new one.  The later a block is
+ * cleaned, the fewer of its pages have to be moved, so cleaning waits until blocks are
+ * scarce.  While more than a quarter of them are free, it does nothing.  Then it takes
+ * half-empty blocks, but only if blocks in use take over 121 to 126 % of the space that
+ * their pages would take in full blocks.  When hardly any block is free, it also takes
+ * blocks that are three quarters full.  It gives up unless it frees more than a quarter
+ * of the blocks that it cleans.
  *
- * What that costs depends on the order in which pages are freed.  Neighbours in time
- * are often freed together, and then it costs next to nothing.  The worst case is a
- * random order: in a model with pages of three real programs, compressed with LZ4,
- * that takes 1.6 written blocks for one that is new if the device is 80 % full, and
- * 2.3 if it is 90 % full.  Smaller pages cost more, 2.0 and 2.9 with zstd: with many
- * pages in a block, all blocks are about equally empty.  To clean the emptiest block
- * of all each time, and only when 1 % is free, would cost 2 to 8 % less, but up to
- * 16 % more if some pages change more often than others.
+ * The cost depends on the order in which pages are freed.  Neighbours in time are often
+ * freed together, and then it is next to nothing.  The worst case is a random order: in
+ * a model with pages of three real programs, compressed with LZ4, the device writes 1.6
+ * blocks per block of new data if it is 80 % full, and 2.3 if it is 90 % full.  Smaller
+ * pages cost more, 2.0 and 2.9 with zstd: with many pages in a block, all blocks are
+ * about equally empty.  A greedy cleaner that starts at 1 % free would write 2 to 8 %
+ * less, but up to 16 % more if some pages change more often than others.
  *
  * Nothing here does I/O or takes a lock: the owner does.
  */
@@ -89,7 +89,7 @@ struct block_header {
 struct block_object {
 	u32 slot;
 	u16 length;		/* in bytes */
-	u8 codec;		/* what compressed it */
+	u8 codec;		/* number of the compressor */
 	u8 unused;
 };
 
@@ -164,7 +164,7 @@ unsigned int ramzswap_block_bytes(const void *block)
  * @block: the block; it must have room, see ramzswap_block_room()
  * @slot: the slot whose page it is
  * @length: its length in bytes
- * @codec: what compressed it; a number that only the caller interprets
+ * @codec: number of the compressor; only the caller interprets it
  * @data: set to the address where the caller must copy the object
  *
  * Return: the object's position.
@@ -326,7 +326,7 @@ bool ramzswap_block_move(void *block, unsigned int *room, const void *from,
  * @position: the position of the object
  * @slot: the slot whose page it is
  * @length: set to its length in bytes
- * @codec: set to what compressed it
+ * @codec: set to the number of its compressor
  *
  * Return: the object; NULL if the block does not have it.
  */
@@ -416,7 +416,7 @@ static void count_used(struct ramzswap_blocks *blocks, u16 state, int sign)
 		blocks->nr_filled[min(part, ARRAY_SIZE(blocks->nr_filled) - 1)] += sign;
 }
 
-/* Is there anybody who may rely on a bad block? */
+/* Is the block bad, while pages in it are still wanted? */
 static bool is_rotten(u16 state)
 {
 	return state & STATE_BAD && state & STATE_WANTED;
@@ -453,7 +453,7 @@ static void set_state(struct ramzswap_blocks *blocks, unsigned long block, u16 s
 
 /*
  * Make sure that the block's group has states.  Return: false if there is no
- * spare page to make them of.
+ * spare page for them.
  */
 static bool make_states(struct ramzswap_blocks *blocks, unsigned long block)
 {
@@ -557,6 +557,9 @@ bool ramzswap_blocks_needs_spare(const struct ramzswap_blocks *blocks)
 	return !READ_ONCE(blocks->spare);
 }
 
+/* With interrupts off, read this many states and the rest of a group: some microseconds. */
+#define MAX_STATES_READ		4096
+
 /**
  * ramzswap_blocks_take_unused() - take a page that is no longer needed
  * @blocks: the blocks
@@ -572,8 +575,12 @@ void *ramzswap_blocks_take_unused(struct ramzswap_blocks *blocks)
 	return page;
 }
 
-/* Return: the first free block from @from to the end, or @blocks->nr. */
-static unsigned long find_free(struct ramzswap_blocks *blocks, unsigned long from)
+/*
+ * Return: the first free block from @from to the end, or @blocks->nr.  @seen counts
+ * the states that were read.
+ */
+static unsigned long find_free(struct ramzswap_blocks *blocks, unsigned long from,
+			       unsigned int *seen)
 {
 	unsigned long group = from / BLOCKS_PER_GROUP, groups = nr_groups(blocks);
 
@@ -586,7 +593,7 @@ static unsigned long find_free(struct ramzswap_blocks *blocks, unsigned long fro
 		from = max(from, group * BLOCKS_PER_GROUP);
 		end = group * BLOCKS_PER_GROUP + group_size(blocks, group);
 		if (make_states(blocks, from))
-			for (; from < end; from++)
+			for (; from < end; from++, ++*seen)
 				if (!get_state(blocks, from))
 					return from;
 		from = end;
@@ -604,8 +611,9 @@ static unsigned long find_free(struct ramzswap_blocks *blocks, unsigned long fro
  *	enough, take the longest
  * @got: set to the number of blocks taken
  *
- * Searches the bitmap of groups, and the states of some groups.  Nobody else
- * gets the blocks until the caller calls ramzswap_blocks_let_go().
+ * Searches the bitmap of groups, and the states of some groups; when it has read
+ * %MAX_STATES_READ, it takes the longest run so far.  No other caller gets the blocks
+ * until ramzswap_blocks_let_go().
  *
  * Return: the first block, or 0 if none is free.
  */
@@ -614,14 +622,14 @@ unsigned long ramzswap_blocks_hold(struct ramzswap_blocks *blocks, unsigned long
 				   unsigned int *got)
 {
 	unsigned long best = 0, block;
-	unsigned int best_len = 0;
+	unsigned int best_len = 0, seen = 0;
 	bool around = false;
 
 	*got = 0;
 	if (from >= blocks->nr)
 		from = 1;
-	while (tries && best_len < want) {
-		unsigned long start = find_free(blocks, from), end, limit;
+	while (tries && best_len < want && !(best_len && seen >= MAX_STATES_READ)) {
+		unsigned long start = find_free(blocks, from, &seen), end, limit;
 
 		if (start == blocks->nr) {
 			if (around)
@@ -640,6 +648,7 @@ unsigned long ramzswap_blocks_hold(struct ramzswap_blocks *blocks, unsigned long
 			best = start;
 			best_len = end - start;
 		}
+		seen += end - start;
 		from = end;
 	}
 	for (block = best; block < best + best_len; block++)
@@ -674,10 +683,10 @@ void ramzswap_blocks_let_go(struct ramzswap_blocks *blocks, unsigned long block,
 }
 
 /**
- * ramzswap_blocks_mark_rotten() - remember that a block is not what was written
+ * ramzswap_blocks_mark_rotten() - record that a block is not what was written
  * @blocks: the blocks
- * @block: the block, which has wanted pages or is held.  It is not cleaned, and when
- *	its pages are no longer wanted, it is retired
+ * @block: the block, which has wanted pages or is held.  It is not cleaned, and is
+ *	retired when its pages are no longer wanted
  */
 void ramzswap_blocks_mark_rotten(struct ramzswap_blocks *blocks, unsigned long block)
 {
@@ -685,11 +694,11 @@ void ramzswap_blocks_mark_rotten(struct ramzswap_blocks *blocks, unsigned long b
 }
 
 /**
- * ramzswap_blocks_is_rotten() - has a block been found not to be what was written?
+ * ramzswap_blocks_is_rotten() - check whether a block is known to be bad
  * @blocks: the blocks
  * @block: the block
  *
- * Return: true if it has, or if it was retired.
+ * Return: true if it was marked as rotten, or retired.
  */
 bool ramzswap_blocks_is_rotten(const struct ramzswap_blocks *blocks,
 			       unsigned long block)
@@ -703,8 +712,8 @@ bool ramzswap_blocks_is_rotten(const struct ramzswap_blocks *blocks,
  * @from: the block to start at; set to where to continue
  * @nr: set to the number of blocks in the group
  *
- * Returns each such group once.  Nobody else gets its blocks until the caller
- * calls ramzswap_blocks_let_emptied_go().
+ * Returns each such group once.  No other caller gets its blocks until
+ * ramzswap_blocks_let_emptied_go().
  *
  * Return: the first block of the group, or 0.
  */
@@ -742,7 +751,7 @@ void ramzswap_blocks_let_emptied_go(struct ramzswap_blocks *blocks, unsigned lon
 	__set_bit(group, blocks->free_groups);
 }
 
-/* What a wanted page adds to the state of its block */
+/* The amount that a wanted page adds to the state of its block */
 static u16 place_state(u64 place)
 {
 	return FIELD_PREP(STATE_WANTED, 1) |
@@ -769,7 +778,7 @@ void ramzswap_blocks_get(struct ramzswap_blocks *blocks, u64 place)
  * ramzswap_blocks_put() - remove a page that is no longer wanted from its block
  * @blocks: the blocks
  * @place: the page's place; its block becomes free if this was the last wanted
- *	page and nobody holds the block
+ *	page, unless the block is held or bad
  */
 void ramzswap_blocks_put(struct ramzswap_blocks *blocks, u64 place)
 {
@@ -797,12 +806,12 @@ unsigned int ramzswap_blocks_wanted(const struct ramzswap_blocks *blocks,
 }
 
 /**
- * ramzswap_blocks_units() - count the units that wanted pages take of a block
+ * ramzswap_blocks_units() - count the units of a block that wanted pages take
  * @blocks: the blocks
  * @block: the block
  *
  * Context: The owner's lock.
- * Return: their number, at most %RAMZSWAP_BLOCK_UNITS and one for each page.
+ * Return: their number, at most %RAMZSWAP_BLOCK_UNITS plus one for each page.
  */
 unsigned int ramzswap_blocks_units(const struct ramzswap_blocks *blocks,
 				   unsigned long block)
@@ -815,30 +824,30 @@ unsigned int ramzswap_blocks_units(const struct ramzswap_blocks *blocks,
 /* Blocks are scarce if at most one in this many is free. */
 #define SCARCE_PART		4
 
-/* They are short if no more than one in so many is free, or a few buffers' worth. */
+/* They are short if at most one in this many is free, or a few buffers' worth. */
 #define SHORT_PART		64
 #define SHORT_BLOCKS		64UL
 
 /*
- * While blocks are scarce but not short, those in use may take up to this part, in
- * percent, of what their wanted pages take.  Full blocks take 99 to 105 %: headers and
- * unused room add to it, units that are rounded up subtract.  To clean later costs less,
- * because blocks get emptier.
+ * While blocks are scarce but not short, those in use may take up to this percentage of
+ * the units of their wanted pages.  Full blocks take 99 to 105 %: headers and unused
+ * room raise it, rounding units up lowers it.  Cleaning later is cheaper, because blocks
+ * are emptier by then.
  */
 #define ROOM_PERCENT		129
 
 /*
- * Do not clean a block if wanted pages take more units of it: otherwise, to gain a
- * block would take as many writes as half-empty blocks do, or three.
+ * Do not clean a block if wanted pages take more units of it.  At these limits,
+ * cleaning writes one block, or three, for each one that it frees.
  */
 #define MAX_UNITS		(RAMZSWAP_BLOCK_UNITS / 2)
 #define MAX_UNITS_SHORT		(RAMZSWAP_BLOCK_UNITS * 3 / 4)
 
 /*
- * On average, a search finds one block to clean among this many in use.  The
- * emptiest ones alone would do a little better if pages were freed at random.
- * But if some pages live longer than others, it takes patience: the search goes
- * round, so a block has until the next round to get emptier.
+ * On average, a search finds one block to clean among this many in use.
+ * Cleaning only the emptiest ones would be a little better if pages were freed
+ * at random.  But if some pages live longer than others, waiting pays: a block
+ * that the search skips can get emptier before the next round.
  */
 #define SEARCH_BLOCKS		16
 
@@ -852,7 +861,7 @@ static bool room_exceeds(const struct ramzswap_blocks *blocks, unsigned int perc
 }
 
 /**
- * ramzswap_blocks_are_short() - are hardly any blocks free?
+ * ramzswap_blocks_are_short() - check whether hardly any blocks are free
  * @blocks: the blocks
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
@@ -869,8 +878,8 @@ bool ramzswap_blocks_are_short(const struct ramzswap_blocks *blocks)
  * @blocks: the blocks
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
- * Return: the most units that wanted pages may take of a block to clean; 0 to
- * clean none.
+ * Return: the maximum number of units that wanted pages may take in a block to
+ * clean; 0 to clean none.
  */
 unsigned int ramzswap_blocks_to_clean(const struct ramzswap_blocks *blocks)
 {
@@ -898,11 +907,11 @@ unsigned int ramzswap_blocks_to_clean(const struct ramzswap_blocks *blocks)
 }
 
 /**
- * ramzswap_blocks_reserve() - count the free blocks that are for cleaning only
+ * ramzswap_blocks_reserve() - count the free blocks reserved for cleaning
  * @blocks: the blocks
  *
- * Cleaning needs a free block to begin with.  If there is nothing to clean, it takes
- * no more than that.
+ * Cleaning needs a free block to start.  If there is nothing to clean now, only that
+ * one is reserved.
  *
  * Context: Any.  Without the owner's lock, the answer may be out of date.
  * Return: their number.
@@ -914,12 +923,12 @@ unsigned long ramzswap_blocks_reserve(const struct ramzswap_blocks *blocks)
 }
 
 /**
- * ramzswap_blocks_worth_cleaning() - is cleaning worth its writes?
+ * ramzswap_blocks_worth_cleaning() - check whether cleaning is worth its writes
  * @nr_cleaned: blocks that were cleaned
  * @nr_filled: blocks that their wanted pages take now
  *
- * How far pages can be packed depends on their sizes: two of 1400 bytes fill a block
- * as well as they can.  So only an attempt tells.
+ * How densely pages can be packed depends on their sizes: a block of 4 KiB has no
+ * room for a third one of 1400 bytes.  So only an attempt shows whether cleaning pays.
  *
  * Return: true if it saves more than a quarter of the blocks.
  */

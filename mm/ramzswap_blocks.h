@@ -92,7 +92,7 @@ static inline unsigned int ramzswap_place_position(u64 place)
 	return FIELD_GET(RAMZSWAP_PLACE_POSITION, place);
 }
 
-/* The part of its block that a page takes, whole or packed */
+/* The units of its block that a page takes, whole or packed */
 static inline unsigned int ramzswap_place_units(u64 place)
 {
 	if (ramzswap_place_kind(place) == RAMZSWAP_PLACE_WHOLE)
@@ -112,7 +112,7 @@ static inline u32 ramzswap_place_checksum(u64 place)
 
 /* === A packed block ====================================================== */
 
-/* Most objects in a block: as many as the position field can tell apart */
+/* Maximum number of objects in a block: the position field has 5 bits. */
 #define RAMZSWAP_BLOCK_OBJECTS	32U
 
 void ramzswap_block_init(void *block);
@@ -142,14 +142,14 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
 #define RAMZSWAP_GROUP_BLOCKS	(PAGE_SIZE / sizeof(u16))
 
 /*
- * Numbers of blocks have 32 bits.  Where a long has no more, those of the group behind
- * the last one must not overflow.
+ * Numbers of blocks have 32 bits.  If a long has no more, those in the group after the
+ * last one must not overflow.
  */
 #define RAMZSWAP_MAX_BLOCKS	(U32_MAX - 2 * RAMZSWAP_GROUP_BLOCKS)
 
 /**
  * struct ramzswap_blocks - the blocks of a backing device
- * @nr: their number, with block 0, which nobody gets
+ * @nr: their number, including block 0, which is never given out
  * @states: for each group of blocks, their states; NULL if all of them are free
  * @group_taken: for each group, how many blocks are not free
  * @free_groups: a bit for each group that has a free block
@@ -159,11 +159,11 @@ int ramzswap_block_choose(const unsigned int *room, unsigned int nr,
  * @nr_taken: blocks that are not free
  * @nr_used: blocks with wanted pages
  * @nr_bad: blocks that were retired, or will be when none of their pages is wanted
- * @nr_rotten: those that still have wanted pages
+ * @nr_rotten: bad blocks that still have wanted pages
  * @nr_pages: wanted pages in all blocks
- * @nr_units: the units that they take
+ * @nr_units: the units that these pages take
  * @nr_filled: blocks with wanted pages, except for rotten ones, by the part that these
- *	pages take: up to a 32nd of the block, up to two, and so on
+ *	pages take: up to 1/32 of the block, up to 2/32, and so on
  * @nr_states: groups that have states
  * @spare: a page for the states of another group, or NULL
  * @unused: pages that are no longer needed, linked by their first word

@@ -77,7 +77,7 @@ static unsigned long count_zero_slots(struct swap_info_struct *si)
 	return nr;
 }
 
-/* Gather what only a walk over the swap devices can tell. */
+/* Gather the numbers that need a walk over the swap devices. */
 static void scan_devices(unsigned long *zero_pages, size_t *tree_bytes)
 {
 	int type;
@@ -173,7 +173,7 @@ static unsigned long pool_share(u64 bytes, const struct zswap_usage *usage)
 	return all ? mul_u64_u64_div_u64(usage->pool_pages, min(bytes, all), all) : 0;
 }
 
-/* Sum up counters.  Leave out what only a walk can tell. */
+/* Sum up counters, without the numbers that need a walk. */
 static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
 		    const struct ramzswap_backing_usage *backing)
 {
@@ -186,8 +186,8 @@ static u64 mem_used(struct ramzswap *rz, unsigned long pool_pages,
  * ramzswap_mem_used() - memory that a device's swapped pages take
  * @rz: the device; its lock is held
  *
- * Only adds up counters.  The index of zswap's entries takes a walk to measure
- * and is not included, see zswap_tree_bytes().
+ * Only adds up counters.  Measuring the index of zswap's entries needs a walk,
+ * so it is not included, see zswap_tree_bytes().
  *
  * Context: May sleep.
  * Return: bytes.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a swap device is asked and told about a folio
+ * Calls to a swap device about a folio
  *
- * Most of struct swap_ops is optional: here is what it means if a device does
- * not have it.
+ * Most of struct swap_ops is optional.  These functions give the default for an
+ * operation that a device does not have.
  */
 
 #include <linux/memcontrol.h>
@@ -91,12 +91,12 @@ bool swap_has_copy(struct folio *folio)
 }
 
 /**
- * swap_lost_copy() - is a clean folio the only copy of its pages?
+ * swap_lost_copy() - check whether a clean folio is the only copy of its pages
  * @folio: the folio, locked and in the swap cache; not under writeback
  *
  * Context: Does not sleep.
- * Return: true if the device has lost what was written to it, so that the folio
- * must be written again before it leaves memory.
+ * Return: true if the device has lost its copy, so that the folio must be written
+ * again before it leaves memory.
  */
 bool swap_lost_copy(struct folio *folio)
 {
@@ -111,10 +111,10 @@ bool swap_lost_copy(struct folio *folio)
  * @ctx: see swap_writeout()
  * @folio: the folio; anonymous, locked, in the swap cache, just unmapped
  *
- * The device has a copy of the folio, so reclaim may simply drop it.  But
- * somebody has mapped the folio since it was read, so it is younger than the
- * pages in zswap. Store it in zswap as the youngest page, and let an older page
- * go.  The device keeps its copy: when the page is the oldest, zswap drops it
+ * The device has a copy of the folio, so reclaim may simply drop it.  But a
+ * task has mapped the folio since it was read, so it is younger than the pages
+ * in zswap.  Store it in zswap as the youngest page, and let an older page go.
+ * The device keeps its copy: when the page is the oldest, zswap drops it
  * without writing.  If the device does not work, that copy may be lost.
  *
  * Context: Reclaim; may sleep.
@@ -123,7 +123,7 @@ void swap_keep_clean(struct swap_io_ctx *ctx, struct folio *folio)
 {
 	struct swap_info_struct *si = __swap_entry_to_info(folio->swap);
 
-	/* Somebody else has a reference, so the folio stays in memory. */
+	/* Another task has a reference, so the folio stays in memory. */
 	if (folio_ref_count(folio) != 1 + folio_nr_pages(folio))
 		return;
 	if (si->ops->has_copy && !zswap_has(folio->swap) &&
@@ -133,12 +133,12 @@ void swap_keep_clean(struct swap_io_ctx *ctx, struct folio *folio)
 }
 
 /**
- * swap_may_write() - may a folio be written to its swap device?
+ * swap_may_write() - check whether a folio may be written to its swap device
  * @folio: the folio, locked and in the swap cache
  * @why: see swap_prepare_write()
  *
- * memory.zswap.writeback can forbid that a cgroup's folios reach storage.  If
- * the device has none, only the device decides.
+ * memory.zswap.writeback can keep a cgroup's folios from reaching storage.  If
+ * the device has no storage, only the device decides.
  *
  * Context: Reclaim; does not wait for memory.
  * Return: true if it may; otherwise the folio must stay in memory.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What a swap device is asked and told about a folio */
+/* Calls to a swap device about a folio */
 #ifndef _MM_SWAP_DEVICE_H
 #define _MM_SWAP_DEVICE_H
 

@@ -14,7 +14,7 @@
 /*
  * Choose the size of a folio to swap in from the recent swapins.
  *
- * A large folio brings in pages that nobody asked for.  They save faults if
+ * A large folio brings in pages that no task asked for.  They save faults if
  * they are wanted next.  Otherwise they cost the work of bringing them in and
  * the memory of the pages that they displace.
  *
@@ -74,7 +74,7 @@ static unsigned int swapin_run_pages(unsigned long val, unsigned long page)
  * @nr_pages: size of the folio that was swapped in
  *
  * Context: Any.
- * Return: the word after it.  The readahead fields are unchanged.
+ * Return: the new word.  The readahead fields are unchanged.
  */
 unsigned long swapin_run_advance(unsigned long val, unsigned long page,
 				 unsigned int nr_pages)

@@ -33,18 +33,20 @@
  *
  * **Split objects.**  If no page has enough room, an object is split over the
  * free chunks of two pages of a shard, before a new page is allocated.  Each part
- * has a slot.  The first part has a link to the second one.
+ * has a slot.  The first part has a link to the second one.  If more than a
+ * sixteenth of the shard is free and all the holes are too small for that, the
+ * first part fills the largest hole, and the second part goes to a new page.
  *
  * **Handles.**  The owner of an object provides a word of memory, the handle.
  * zbud writes the object's location to it: page frame number, shard, and either
  * the cell, or the slot and whether the object is split.  The object in turn
  * begins with the address of the handle.  So zbud can move an object to another
  * page and rewrite the handle, without a table in between.  The handle must not
- * move while the object is allocated, and only zbud may write to it.  To free an
- * object in a slot, zbud does not read it; of an object in a cell, it reads only
- * the address.  An object of PAGE_SIZE has no room for the address.  It is alone
- * in its page, so the address replaces the slots.  The handle of a split object
- * has the location of the first part, and both parts begin with its address.
+ * move while the object is allocated, and only zbud may write to it.  zbud_free()
+ * reads nothing of an object but the header, and that only if the object is split
+ * or in a cell.  An object that fills a page may have no room for the address, so
+ * the address replaces the page's slots.  The handle of a split object has the
+ * location of the first part, and both parts begin with its address.
  *
  * **Pins.**  A reader pins the page, or both pages, of an object.  Objects of a
  * pinned page do not move.  Others can be freed, or added where nothing has to
@@ -97,8 +99,8 @@
 /* === Data ================================================================ */
 
 /*
- * Number of pages that an allocation tries.  A page only has no room after all
- * if it is pinned, and there are as few pinned pages as readers.
+ * Number of pages that an allocation tries.  A page with enough free chunks only
+ * lacks room if it is pinned, and few pages are pinned at a time.
  */
 #define ZBUD_MAX_TRIES		8
 
@@ -159,7 +161,7 @@ struct zbud_shard {
 	unsigned long nr_lost;
 	unsigned int free_cells[ZBUD_CELL_CLASSES] __guarded_by(&lock);
 } ____cacheline_aligned_in_smp __aligned(sizeof(long));
-/* Who looks at page->mapping must not find the bits of an anonymous folio. */
+/* Readers of page->mapping must not see the bits of an anonymous folio. */
 static_assert(__alignof__(struct zbud_shard) > FOLIO_MAPPING_FLAGS);
 
 /**
@@ -296,7 +298,7 @@ static inline size_t object_room(const struct zbud_object *obj)
  *
  * Moving an object rewrites its handle under the shard's lock.  So if the handle
  * is unchanged under the lock, its page has the object.  Without the lock, the
- * frame may already belong to somebody else: only use its number.
+ * frame may already have another owner: only use its number.
  */
 static struct zbud_shard *lock_object(struct zbud_pool *pool,
 				      const unsigned long *handle,
@@ -347,15 +349,15 @@ static inline bool header_is(const struct zbud_run *run, unsigned long *owner,
 }
 
 /*
- * Find the object of @handle, which lock_object() has read as @word.  It is there
- * unless somebody has written where they should not, or uses a handle that was
- * freed.  For @read, also check the header.
+ * Find the object of @handle, which lock_object() has read as @word.  It exists
+ * unless memory is corrupt, or the object was freed already.  For @read, also
+ * check the header.
  *
  * Never read a frame that memory_failure() has found to be bad.  An object with a
  * part in such a frame can be freed, but not read.  If the first part is there,
- * the second one cannot be found and is lost.  Nor can free cells there be told
- * from used ones: freeing a stale copy of a handle counts the cell as free once
- * more.  The owner's own handle is 0 after it is freed.
+ * the second one cannot be found and is lost.  Free cells there look like used
+ * ones: freeing a stale copy of a handle counts the cell as free once more.  The
+ * owner's own handle is 0 after it is freed.
  */
 static bool find_object(struct zbud_shard *shard, unsigned long *handle,
 			unsigned long word, struct zbud_object *obj, bool read)
@@ -451,7 +453,7 @@ static inline unsigned int largest_bucket(const struct zbud_shard *shard)
 	return 0;
 }
 
-/* Call this with the bucket that the page was added to. */
+/* @bucket: the bucket that holds the page */
 static void bucket_del(struct zbud_shard *shard, struct page *page,
 		       unsigned int bucket)
 	__must_hold(&shard->lock)
@@ -552,7 +554,7 @@ static bool take_run(struct zbud_shard *shard, unsigned int chunks,
 /*
  * Free a run.
  *
- * Return: its page if that is empty now: call free_pool_page(); otherwise NULL.
+ * Return: its page, for free_pool_page(), if that is empty now; otherwise NULL.
  */
 static struct page *drop_run(struct zbud_shard *shard, const struct zbud_run *run)
 	__must_hold(&shard->lock)
@@ -606,6 +608,12 @@ static inline bool may_split(unsigned int bucket, unsigned int chunks)
 	return bucket >= ZBUD_MIN_FIRST_PART && 2 * bucket >= chunks;
 }
 
+/* Number of chunks for the second part of an object whose first part has @first. */
+static inline unsigned int second_chunks(size_t size, unsigned int first)
+{
+	return size_to_chunks(size + 2 * ZBUD_HEADER_SIZE - chunks_to_bytes(first));
+}
+
 /*
  * Find two runs for an object of @size bytes, which needs @chunks if it is not
  * split.  The first part fills the emptiest page, and the second one goes where
@@ -619,8 +627,8 @@ static bool take_two_runs(struct zbud_shard *shard, size_t size,
 
 	if (!may_split(bucket, chunks))
 		return false;
-	/* Do not rearrange a page in vain if there is no second one. */
-	chunks = size_to_chunks(size + 2 * ZBUD_HEADER_SIZE - chunks_to_bytes(bucket));
+	/* Do not rearrange a page if there is no second one. */
+	chunks = second_chunks(size, bucket);
 	if (list_is_singular(&shard->buckets[bucket]) &&
 	    bucket_below(shard, bucket) < chunks)
 		return false;
@@ -671,8 +679,8 @@ static void free_pool_page(struct page *page)
 
 	dec_zone_page_state(page, NR_ZSPAGES);
 	/*
-	 * The page allocator resets the page type and flag.  If migration has the
-	 * page, that is when it drops its reference.
+	 * The page allocator resets the page type and flag: now, or when
+	 * migration drops its reference, if it has one.
 	 */
 	__free_page(page);
 }
@@ -754,12 +762,13 @@ static bool owner_agrees(const struct zbud_run *run)
 	       read_header(&first, 1) == make_handle(run, 0);
 }
 
+/* A second part may have lost its first one to a bad frame; it moves along. */
 static bool owners_agree(struct page *page)
 {
 	struct zbud_run run;
 
 	for (run = first_run(page); run.page; run = next_run(run))
-		if (!owner_agrees(&run))
+		if (!(read_header(&run, 0) & ZBUD_SECOND_PART) && !owner_agrees(&run))
 			return false;
 	return true;
 }
@@ -783,7 +792,7 @@ static void part_moved(const struct zbud_run *run)
 /* Move the state of page @src to @dst, and update the handles. */
 static void replace_page(struct page *dst, struct page *src)
 {
-	struct zbud_run run;
+	struct zbud_run run, old;
 
 	__folio_set_zbud(page_folio(dst));
 	WRITE_ONCE(dst->page_type, dst->page_type | page_free_chunks(src));
@@ -795,10 +804,11 @@ static void replace_page(struct page *dst, struct page *src)
 	for (run = first_run(dst); run.page; run = next_run(run))
 		if (!(read_header(&run, 0) & ZBUD_SECOND_PART))
 			part_moved(&run);
-	/* Split objects are never in cells. */
+	/* Split objects are never in cells.  The links still say @src. */
 	if (!page_has_cells(dst))
-		for (run = first_run(dst); run.page; run = next_run(run))
-			if (read_header(&run, 0) & ZBUD_SECOND_PART)
+		for (run = first_run(dst), old = first_run(src); run.page;
+		     run = next_run(run), old = next_run(old))
+			if (read_header(&run, 0) & ZBUD_SECOND_PART && owner_agrees(&old))
 				part_moved(&run);
 	WRITE_ONCE(src->zbud_shard, NULL);
 }
@@ -810,7 +820,7 @@ static int zbud_page_migrate(struct page *dst, struct page *src,
 
 	guard(rcu)();
 	shard = lock_page_shard(src);
-	/* It was emptied meanwhile, so there is nothing left to do. */
+	/* The page was emptied meanwhile, so there is nothing left to do. */
 	if (!shard)
 		return 0;
 
@@ -838,8 +848,14 @@ static const struct movable_operations zbud_mops = {
 	.putback_page = zbud_page_putback,
 };
 
+static struct workqueue_struct *zbud_wq;
+
 static int __init zbud_init(void)
 {
+	/* Compaction gives memory back, so it must run where none is free. */
+	zbud_wq = alloc_workqueue("zbud", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!zbud_wq)
+		return -ENOMEM;
 	return IS_ENABLED(CONFIG_MIGRATION) ?
 	       set_movable_ops(&zbud_mops, PGTY_zbud) : 0;
 }
@@ -910,7 +926,7 @@ static bool class_has_room(const struct zbud_shard *shard, struct page *page)
 	return shard->free_cells[bucket - ZBUD_CHUNKS] >= page_nr_cells(page);
 }
 
-/* Do they fit into the larger cells of other classes? */
+/* Do its objects fit into the larger cells of other classes? */
 static bool larger_cells_have_room(const struct zbud_shard *shard, struct page *page)
 	__must_hold(&shard->lock)
 {
@@ -1007,7 +1023,7 @@ enum zbud_step {
 
 /*
  * Move the first object of a page that isolate_sparsest_page() returned, or put
- * the page back.  Start searching at @slot, and return there where to go on:
+ * the page back.  Start searching at @slot, and set it to where to continue:
  * nothing is added to the page, so empty slots stay empty.
  */
 static enum zbud_step move_first_run(struct zbud_shard *shard, struct page *page,
@@ -1230,6 +1246,23 @@ static bool store_tiny_in_shards(struct zbud_pool *pool,
 	return false;
 }
 
+/* The first part of an object takes the largest hole, and the second one a new page. */
+static bool take_hole_and_page(struct zbud_shard *shard, struct page *page,
+			       const struct zbud_data *data, struct zbud_object *obj)
+	__must_hold(&shard->lock)
+{
+	unsigned int bucket;
+
+	if (data->bucket >= ZBUD_CHUNKS || !shard_sparse(shard, ZBUD_COMPACT_STOP))
+		return false;
+	bucket = bucket_below(shard, data->bucket);
+	if (bucket < ZBUD_MIN_FIRST_PART || !take_run(shard, bucket, &obj->parts[0]))
+		return false;
+	obj->nr_parts = 2;
+	occupy(page, 0, second_chunks(data->size, bucket), &obj->parts[1]);
+	return true;
+}
+
 static bool store_in_new_page(struct zbud_pool *pool,
 			      const struct zbud_data *data, gfp_t gfp, int nid)
 {
@@ -1250,18 +1283,20 @@ static bool store_in_new_page(struct zbud_pool *pool,
 		page_add_free_chunks(page, ZBUD_CHUNKS);
 	inc_zone_page_state(page, NR_ZSPAGES);
 
-	obj.nr_parts = 1;
-	occupy(page, 0, data->bucket, &obj.parts[0]);
-	set_object(&obj, data->handle, data->src, data->size);
 	guard(spinlock)(&shard->lock);
+	if (!take_hole_and_page(shard, page, data, &obj)) {
+		obj.nr_parts = 1;
+		occupy(page, 0, data->bucket, &obj.parts[0]);
+	}
+	set_object(&obj, data->handle, data->src, data->size);
 	shard_add_page(shard, page);
 	page_set_movable(page);
 	return true;
 }
 
 /*
- * Store to a cell, or to a page that has too little room left for larger objects to
- * need the slot.
+ * Store to a cell, or to a page that has too little room left for larger objects, so
+ * that they do not need the slot.
  */
 static bool store_tiny(struct zbud_pool *pool, const struct zbud_data *data,
 		       gfp_t gfp, int nid)
@@ -1318,7 +1353,7 @@ EXPORT_SYMBOL_GPL(zbud_store);
 /**
  * zbud_free() - free an object
  * @pool: the pool
- * @handle: the object's handle.  Nobody may be reading the object.
+ * @handle: the object's handle.  No task may be reading the object.
  *
  * Sets the handle to 0.  Frees the page if it has no objects left, unless migration
  * has a reference to it, too.
@@ -1350,7 +1385,7 @@ void zbud_free(struct zbud_pool *pool, unsigned long *handle)
 		if (empty[i])
 			free_pool_page(empty[i]);
 	if (compact && !delayed_work_pending(&pool->compaction))
-		queue_delayed_work(system_dfl_wq, &pool->compaction,
+		queue_delayed_work(zbud_wq, &pool->compaction,
 				   ZBUD_COMPACT_DELAY);
 }
 EXPORT_SYMBOL_GPL(zbud_free);
@@ -1419,11 +1454,11 @@ EXPORT_SYMBOL_GPL(zbud_read_end);
 /**
  * zbud_move_handle() - make another word the handle of an object
  * @pool: the pool
- * @from: the object's handle; 0 afterwards.  Nobody may be using it.
+ * @from: the object's handle; 0 afterwards.  No task may be using it.
  * @to: the word that becomes the handle.  It belongs to zbud from now on.
  *
- * The object stays where it is.  So its owner can store another one with the old
- * word, and free this one only if that succeeds.
+ * The object does not move.  So its owner can store another one with the old word,
+ * and free this one only if that succeeds.
  *
  * Context: Does not sleep.  Takes a shard lock, so not from interrupts.
  */
@@ -1480,11 +1515,11 @@ unsigned long zbud_total_pages(struct zbud_pool *pool)
 EXPORT_SYMBOL_GPL(zbud_total_pages);
 
 /**
- * zbud_pages_compacted() - the success of compaction
+ * zbud_pages_compacted() - count the pages that compaction has freed
  * @pool: the pool
  *
- * Return: the number of pages that compaction has freed so far, by itself, for
- * zbud_compact() and under memory pressure.
+ * Return: their number so far, by the worker, by zbud_compact() and under memory
+ * pressure.
  */
 unsigned long zbud_pages_compacted(struct zbud_pool *pool)
 {
@@ -1535,7 +1570,7 @@ static struct zbud_pool *create_pool(unsigned int nr_shards)
 	return pool;
 }
 
-/* The number of shards for so many CPUs, and so many pages of memory */
+/* Return: the number of shards for this number of CPUs and pages of memory. */
 static unsigned int shards_for(unsigned long nr_cpus, unsigned long nr_pages)
 {
 	/* MIN(), because sparse rejects the expansion of min() here. */

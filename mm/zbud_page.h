@@ -516,8 +516,8 @@ static void rearrange(struct page *page, unsigned int slot, unsigned int room)
  * enough, or else after moving the objects together.  The caller chose a page
  * with little room to spare, so there is hardly ever a choice between gaps.  A
  * gap is a run of free slots.  If it has two slots, the second one can record
- * what the object leaves free.  Behind the last object, no slot needs to.  In a
- * page of cells, any free cell is large enough.
+ * the space that the object leaves free.  Behind the last object, that needs no
+ * slot.  In a page of cells, any free cell is large enough.
  *
  * Return: the slot; -1 if objects would have to move but are pinned.  In a page
  * of cells, the cell; -1 if the page is damaged.

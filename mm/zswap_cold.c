@@ -7,7 +7,7 @@
  * zswap uses a fast compressor, because a task that needs memory waits for it.
  * But most stored pages are not loaded again for a long time, and a slower
  * compressor makes them smaller.  So a kernel thread recompresses a page with
- * zswap.cold_compressor when nobody used it for 30 seconds to a minute.  The
+ * zswap.cold_compressor when it was not used for 30 seconds to a minute.  The
  * thread takes only idle CPU time.  A load decompresses a recompressed page
  * like any other.
  *
@@ -26,7 +26,7 @@
  * **Races.**  The thread copies the compressed data of a slot under the slot's
  * cluster lock, recompresses the copy without any lock, and takes the cluster
  * lock again to replace the data.  It replaces the data only if it is still the
- * same, byte by byte, and nobody has begun to read it.  So a reader waits at
+ * same, byte by byte, and no task has begun to read it.  So a reader waits at
  * most for one copy, and several tasks may recompress at a time.  See
  * zswap_replace_slot().
  *
@@ -102,7 +102,7 @@ struct squeezer_tfm {
 
 /*
  * Buffers and contexts for one recompression.  The thread has its own, so that
- * nobody waits for a thread that may not get the CPU.  For the same reason, it
+ * no task waits for a thread that may not get the CPU.  For the same reason, it
  * does not use the contexts that store and load pages.
  */
 struct squeezer {
@@ -111,9 +111,9 @@ struct squeezer {
 	zstd_parameters zstd_params;
 	void *zstd;
 	size_t zstd_size;
-	u8 *old;		/* what is stored */
+	u8 *old;		/* the stored data */
 	u8 *page;		/* the page */
-	u8 *new;		/* what it becomes */
+	u8 *new;		/* the smaller copy */
 	struct squeezer *next;	/* in room_idle */
 };
 
@@ -128,7 +128,7 @@ static DECLARE_WAIT_QUEUE_HEAD(cold_wait);
  * does.
  */
 #define ROOM_MAX_SQUEEZERS	16U
-/* Without memory, a smaller copy needs a gap in the pool.  Give up after so many. */
+/* Without memory, smaller copies need gaps.  Give up after this many failures. */
 #define ROOM_MAX_NOMEM		8
 
 static DEFINE_SPINLOCK(room_lock);
@@ -141,7 +141,7 @@ static DECLARE_WAIT_QUEUE_HEAD(room_wait);
 
 /* The thread sleeps until zswap stores a page. */
 bool zswap_cold_resting;
-/* Somebody has set a compressor since the thread last looked. */
+/* A compressor was set since the thread last looked. */
 static unsigned int cold_changed;
 
 /* === One page ============================================================ */
@@ -189,7 +189,7 @@ static void zstd_get(struct squeezer *sq)
 	sq->zstd = kvmalloc(sq->zstd_size, GFP_KERNEL | __GFP_NOWARN);
 }
 
-/* Allocate what @sq needs to compress with @to.  Return: true on success. */
+/* Prepare @sq for compressing with @to.  Return: true on success. */
 static bool squeezer_get(struct squeezer *sq, const char *to)
 {
 	if (!sq->old)
@@ -323,7 +323,7 @@ static int squeeze_slot(struct squeezer *sq, const struct zswap_pick *pick,
  * @root: only pages of this cgroup and those below it; NULL for all
  * @nr_pages: number of pages left to try
  * @bytes: number of bytes left to gain
- * @nr_nomem: number of pages since the last one that there was memory for
+ * @nr_nomem: number of pages in a row without memory for the smaller copy
  */
 struct squeeze {
 	struct zswap_pick pick;
@@ -390,8 +390,8 @@ static void room_give_back(struct squeezer *sq)
 }
 
 /*
- * A task that waits for room passes over pages of compressors that the squeezers
- * are not for.
+ * A task that waits for room skips pages of compressors that the squeezers were
+ * not prepared for.
  */
 static int squeeze_slot_for_room(struct squeeze *s, unsigned int slot,
 				 struct ramzswap_share *share)
@@ -399,7 +399,7 @@ static int squeeze_slot_for_room(struct squeeze *s, unsigned int slot,
 	struct squeezer *sq;
 	int ret = 0;
 
-	/* What other tasks recompress makes room, too: count it. */
+	/* Recompression by other tasks makes room, too: count it. */
 	do {
 		sq = room_take();
 	} while (!sq && s->nr_pages && s->nr_pages--);
@@ -446,7 +446,7 @@ static void squeeze_span(struct squeeze *s)
 		if (gained > 0)
 			s->bytes -= min(s->bytes, gained);
 		s->nr_nomem = gained == -ENOMEM ? s->nr_nomem + 1 : 0;
-		/* The next one may fit into a gap, and leaves a larger one. */
+		/* The next copy may fit into a gap, and its original leaves a larger one. */
 		if (gained < 0 && !s->squeezer &&
 		    (gained != -ENOMEM || s->nr_nomem == ROOM_MAX_NOMEM))
 			s->nr_pages = 0;
@@ -573,7 +573,7 @@ int zswap_squeeze(struct ramzswap_share *share, int type, u64 bytes)
  * @young: also take pages that were stored a moment ago
  *
  * Context: Reclaim; may sleep, but does not wait for memory.
- * Return: how many bytes were gained.
+ * Return: number of bytes gained.
  */
 u64 zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
 			   unsigned long nr_pages, bool young)
@@ -586,7 +586,7 @@ u64 zswap_squeeze_for_room(struct mem_cgroup *root, int type, u64 bytes,
 	};
 
 	/*
-	 * No squeezers: there was no memory, or there is only one compressor.
+	 * No squeezers: allocating them failed, or there is only one compressor.
 	 */
 	scoped_guard(spinlock, &room_lock)
 		if (!room_nr)
@@ -634,7 +634,7 @@ void zswap_cold_prepare(const char *hot, const char *cold)
 		wait_event(room_wait, (sq = room_try_take(true)));
 		if (IS_ERR(sq))
 			break;
-		/* Tasks that wait for one may hold what freeing this one waits for. */
+		/* Wake waiters first: they may hold locks that freeing needs. */
 		atomic_inc(&room_returns);
 		wake_up(&room_wait);
 		squeezer_free(sq);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * zswap: the index of what is stored
+ * zswap: the index of stored data
  *
- * Finds, adds and drops the entries of swap slots.  struct zswap_span tells how
- * they are kept, and what guards them.
+ * Finds, adds and drops the entries of swap slots.  struct zswap_span describes
+ * how they are kept, and what guards them.
  */
 
 #include <linux/atomic.h>
@@ -24,7 +24,7 @@
 /**
  * zswap_lru_set_old() - move a span to the older part of the LRU, or back
  * @span: the span
- * @old: whether to the older part
+ * @old: true to move it to the older part
  *
  * Context: Does not sleep.  The tree is locked.
  */
@@ -100,11 +100,11 @@ void zswap_data_charge(const struct zswap_data *data, struct zswap_span *span)
 }
 
 /**
- * zswap_data_uncharge() - the opposite of zswap_data_charge()
+ * zswap_data_uncharge() - undo zswap_data_charge()
  * @data: number and size of the pages
  * @span: the span
  *
- * It also does the opposite of ramzswap_hold(), which is called for each page.
+ * It also undoes ramzswap_hold(), which is called for each page.
  *
  * Context: Does not sleep.
  */
@@ -124,7 +124,7 @@ void zswap_data_uncharge(const struct zswap_data *data,
 	zswap_data_count(data, share, -1);
 }
 
-/* Free a span that nobody can find any more. */
+/* Free a span that is no longer in the tree. */
 static void zswap_span_free(struct zswap_span *span)
 {
 	ramzswap_count(swap_zswap_share(span->first), RAMZSWAP_SPANS, -1);
@@ -154,13 +154,13 @@ struct zswap_span *zswap_take_unused(struct xa_state *xas,
 			link = &span->next;
 			continue;
 		}
-		/* Keep its own link, for lookups that have reached it. */
+		/* Keep the span's own link, for lookups that have reached it. */
 		WRITE_ONCE(*link, span->next);
 		span->unused = unused;
 		unused = span;
 	}
 	if (head != old)
-		xas_store(xas, head); /* takes no memory: its place is there */
+		xas_store(xas, head); /* takes no memory: the entry exists */
 	return unused;
 }
 
@@ -181,8 +181,8 @@ void zswap_free_spans(struct zswap_span *spans)
 }
 
 /*
- * Drop the entries of slots of one range.  The caller owns the slots, so nobody
- * looks up the data that is freed before their bits are cleared.
+ * Drop the entries of slots of one range.  The caller owns the slots, so no other
+ * task looks up the data that is freed before their bits are cleared.
  */
 static void zswap_drop_slots(struct xarray *tree, unsigned long index, u8 slots)
 {
@@ -226,11 +226,11 @@ static void zswap_drop_slots(struct xarray *tree, unsigned long index, u8 slots)
 }
 
 /**
- * zswap_span_for() - find the span of a range that suits data
+ * zswap_span_for() - find the span of a range that matches data
  * @span: the first span of the range, or NULL
  * @pool: the pool whose compressor made the data
  * @objcg: the cgroup that the data is charged to, or NULL
- * @cold: whether the data was compressed again
+ * @cold: true if the data was recompressed
  *
  * Context: Does not sleep.  The tree is locked.
  * Return: the span, or NULL if there is none.
@@ -245,7 +245,7 @@ struct zswap_span *zswap_span_for(struct zswap_span *span,
 	return span;
 }
 
-/* Take slots in an existing span that suits.  The tree is locked. */
+/* Take slots in an existing span that matches.  The tree is locked. */
 static struct zswap_span *zswap_span_join(struct zswap_span *span, u8 slots,
 					  struct zswap_pool *pool,
 					  struct obj_cgroup *objcg)
@@ -261,7 +261,7 @@ static struct zswap_span *zswap_span_join(struct zswap_span *span, u8 slots,
 			zswap_lru_set_old(span, false);
 			zswap_cold_note_store();
 		} else if ((u8)(zswap_clock() - READ_ONCE(span->seen)) > 1) {
-			/* Otherwise the span's time is right for these, too. */
+			/* Otherwise the span's age is right for the new slots, too. */
 			marks |= slots << ZSWAP_AGAIN_SHIFT;
 		}
 		atomic_or(marks, &span->marks);
@@ -362,7 +362,7 @@ struct zswap_span *zswap_span_get(swp_entry_t swp, u8 slots, int nid,
 	zswap_span_init(new, swp, slots, pool, objcg, slots);
 	do {
 		xas_lock(&xas);
-		/* Somebody else may have added one meanwhile. */
+		/* Another task may have added one meanwhile. */
 		span = zswap_span_join(xas_load(&xas), slots, pool, objcg);
 		if (!span) {
 			new->next = xas_load(&xas);
@@ -387,7 +387,7 @@ struct zswap_span *zswap_span_get(swp_entry_t swp, u8 slots, int nid,
  * zswap_span_put() - end zswap_span_get()
  * @span: the span
  * @slots: the slots that it was called for
- * @stored: those of them that have got data
+ * @stored: those of them that have data now
  *
  * Context: Does not sleep.
  */
@@ -410,7 +410,7 @@ void zswap_span_put(struct zswap_span *span, u8 slots, u8 stored)
  * @swp: the first slot
  * @nr: number of slots, all of one cluster and so of one tree
  *
- * Nobody else stores or loads them meanwhile: the caller holds their folio's
+ * No other task stores or loads them meanwhile: the caller holds their folio's
  * lock, or their cluster's lock with no folio in the swap cache.
  *
  * Context: Does not sleep.
@@ -431,13 +431,13 @@ void zswap_drop_range(swp_entry_t swp, unsigned int nr)
 }
 
 /**
- * zswap_has() - does zswap have an entry for a swap slot?
+ * zswap_has() - check whether zswap has an entry for a swap slot
  * @swp: the slot
  *
  * Context: Any.  The caller has a reference to the device.  The answer may be out
  * of date at once, unless the caller holds the lock of the slot's folio in the
  * swap cache, or of its cluster with no folio there.
- * Return: whether it has.
+ * Return: true if it has one.
  */
 bool zswap_has(swp_entry_t swp)
 {
@@ -452,10 +452,10 @@ bool zswap_has(swp_entry_t swp)
  * A large folio can only be read from one place.  So if some of its slots have
  * entries and others do not, the pages must be swapped in by smaller folios.
  *
- * Whoever adds or removes an entry holds the lock of the slot's folio in the swap
- * cache, or the lock of its cluster with no folio there.  So if no slot has a
- * folio, the result is true while the cluster is locked.  If a folio is added under
- * that same lock, it stays true until the folio is unlocked.
+ * A task that adds or removes an entry holds the lock of the slot's folio in the
+ * swap cache, or the lock of its cluster with no folio there.  So if no slot has a
+ * folio, the result stays valid while the cluster is locked.  If a folio is added
+ * under that same lock, it stays valid until the folio is unlocked.
  *
  * Context: Does not sleep.  The slots' cluster is locked.
  * Return: the number of slots that have entries.
@@ -485,7 +485,7 @@ unsigned int zswap_range_stored(swp_entry_t swp, unsigned int nr)
 }
 
 /**
- * zswap_tree_bytes() - memory of the trees that index a swap device's entries
+ * zswap_tree_bytes() - measure the trees that index a swap device's entries
  * @type: the device
  *
  * Context: May sleep.  The caller has a reference to the device.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * zswap: what its files share
+ * zswap: declarations shared by its files
  *
  *  mm/zswap.c            pools, compressors, parameters, store and load
- *  mm/zswap_index.c      the index of what is stored
+ *  mm/zswap_index.c      the index of stored data
  *  mm/zswap_writeback.c  whose pages are written back, and when
  *  mm/zswap_replace.c    a smaller copy takes the place of stored data
- *  mm/zswap_pack.c       compressed data goes to a backing device as it is
+ *  mm/zswap_pack.c       compressed data goes to a backing device unchanged
  *  mm/zswap_cold.c       recompression of cold pages
  */
 #ifndef _MM_ZSWAP_INTERNAL_H
@@ -51,13 +51,13 @@ struct crypto_acomp_ctx {
 };
 
 /*
- * The lock of the LRU is taken with that of a tree held, never the other way
+ * The lock of the LRU nests inside the lock of a tree, never the other way
  * round.  When a zswap_span is chosen from the LRU for writeback, it needs to
  * be verified that it's still valid in the tree.
  *
- * A pool may have two @roles: it is the current pool, the cold one, or both.  @ref
- * has one reference while there is any.  Only the setters of parameters change
- * @roles, under the lock of all parameters.
+ * A pool may have two @roles: it is the current pool, the cold one, or both.
+ * While it has any role, @ref has one reference for that.  Only the setters of
+ * parameters change @roles, under the lock of all parameters.
  */
 struct zswap_pool {
 	struct crypto_acomp_ctx __percpu *acomp_ctx;
@@ -75,12 +75,12 @@ struct zswap_pool {
  * @old: the spans that mm/zswap_cold.c is done with, all of them older than
  *	those of @list.  A span comes back to @list when something is stored
  *	in it.
- * @in_memory: the device has no storage, so zswap writes nothing of it back
+ * @in_memory: the device has no storage, so zswap writes none of its pages back
  * @next_shrink: the cgroup whose turn it is to give up pages, with a reference;
  *	NULL between two rounds.  Guarded by zswap_shrink_lock
  * @nid: the node whose turn it is in that cgroup; guarded likewise
  * @turn: number of spans left to scan in this turn; guarded likewise
- * @before: the turns are about spans that were created before this, in zswap_time();
+ * @before: turns only cover spans created before this time, in zswap_time();
  *	guarded likewise
  * @nr_round: number of spans that this round would scan without @before; guarded
  *	likewise
@@ -112,24 +112,24 @@ struct zswap_lru {
  *
  * swap_zswap_tree() indexes the spans by the number of the range.  Its lock
  * guards the links, @used, @stored, @tried and %ZSWAP_OLD; only the lock of the
- * LRU nests inside.  A slot's own fields belong to whoever holds the lock of its
- * folio in the swap cache, or frees the slot.  The span exists for as long as
- * that task has the slot's bit set in @used.  Lookups take no lock: RCU frees
- * the spans, and nobody else changes the bits of the slots that the task owns.
+ * LRU nests inside.  A slot's own fields belong to the task that holds the lock
+ * of its folio in the swap cache, or that frees the slot.  The span exists while
+ * this owner has the slot's bit set in @used.  Lookups take no lock: RCU frees
+ * the spans, and only a slot's owner changes its bits in @used and @stored.
  *
- * While a slot's cluster is locked and the slot has no folio, nobody can add one
+ * While a slot's cluster is locked and the slot has no folio, no task can add one
  * or free the slot.  So the slot is private to the holder of that lock:
- * mm/zswap_cold.c compresses pages again without a folio.
+ * mm/zswap_cold.c recompresses pages without a folio.
  */
 
 /*
- * Bits of zswap_span.marks.  The first two have a bit for each slot: something was
- * stored for it lately, and something was stored for it since zswap_span.seen.
+ * Bits of zswap_span.marks.  The first two have a bit for each slot: a page was
+ * stored for it recently, and a page was stored for it since zswap_span.seen.
  */
 #define ZSWAP_REFERENCED	GENMASK(ZSWAP_SPAN_SLOTS - 1, 0)
 #define ZSWAP_AGAIN_SHIFT	ZSWAP_SPAN_SLOTS
 #define ZSWAP_AGAIN		(ZSWAP_REFERENCED << ZSWAP_AGAIN_SHIFT)
-/* All that the span has was compressed again.  A store uses another span. */
+/* All data of the span was recompressed.  A store uses another span. */
 #define ZSWAP_COLD		BIT(2 * ZSWAP_SPAN_SLOTS)
 /* The span is on the list zswap_lru.old, or about to be. */
 #define ZSWAP_OLD		BIT(2 * ZSWAP_SPAN_SLOTS + 1)
@@ -143,8 +143,8 @@ struct zswap_lru {
  * @first: the first slot of the range
  * @used: slots that have data, or are about to get it
  * @stored: slots that have data
- * @tried: those of them that somebody is compressing again, or that do not get
- *	smaller by that
+ * @tried: those of them that are being recompressed, or that recompression does
+ *	not make smaller
  * @seen: when the span was created, or mm/zswap_cold.c last scanned it, in
  *	zswap_clock()'s time; guarded by the lock of the LRU
  * @marks: writeback clears %ZSWAP_REFERENCED, and takes only slots whose bit is
@@ -230,11 +230,11 @@ static inline struct ramzswap_share *swap_zswap_share(swp_entry_t swp)
 }
 
 /**
- * zswap_may_write_back() - can pages of the device of a slot be written back?
+ * zswap_may_write_back() - check whether pages of a device can be written back
  * @swp: any slot of the device
  *
  * Context: Any.  The caller has a reference to the device.
- * Return: whether the device has storage, and room there.
+ * Return: true if the device has storage, and room there.
  */
 static inline bool zswap_may_write_back(swp_entry_t swp)
 {
@@ -294,7 +294,7 @@ static inline unsigned int zswap_length(struct zswap_span *span,
 }
 
 /**
- * zswap_slots() - choose those of some slots that are in one range
+ * zswap_slots() - select the slots that are in one range
  * @swp: the first slot
  * @nr: number of slots
  * @index: number of the range, which has at least one of them
@@ -351,7 +351,7 @@ static inline void zswap_data_add(struct zswap_data *data, unsigned int length)
  * @freed: bytes of compressed data freed
  * @device_full: set if the device has no room
  * @young: set if the walk ended because of @by_age
- * @encountered_page_in_swapcache: set if that ended the walk
+ * @encountered_page_in_swapcache: set if such a page ended the walk
  * @before: a time in zswap_time()
  */
 struct zswap_walk {
@@ -374,11 +374,11 @@ struct zswap_walk {
 };
 
 /**
- * zswap_walk_done() - has a walk reached its goals?
+ * zswap_walk_done() - check whether a walk has reached a goal
  * @walk: goals and results
  *
  * Context: Any.
- * Return: whether it has.
+ * Return: true if it has.
  */
 static inline bool zswap_walk_done(const struct zswap_walk *walk)
 {
@@ -397,13 +397,13 @@ static inline u32 zswap_time(void)
 }
 
 /**
- * zswap_is_young() - is a span too young for a walk?
+ * zswap_is_young() - check whether a span is too young for a walk
  * @span: the span
  * @walk: goals and results
  *
  * Context: The lock of the LRU.
- * Return: true if it was not created before zswap_walk.before, and the walk
- * cares.
+ * Return: true if it was not created before zswap_walk.before, and
+ * zswap_walk.by_age is set.
  */
 static inline bool zswap_is_young(const struct zswap_span *span,
 				  const struct zswap_walk *walk)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * zswap: compressed data goes to a backing device as it is
+ * zswap: compressed data goes to a backing device unchanged
  *
  * A ramzswap device packs the compressed data of several pages into one block of
  * its backing device.  When a page is read, its data is decompressed from the block.
@@ -50,7 +50,7 @@ static int zswap_codec(int type, struct zswap_pool *pool)
 /**
  * zswap_unpack() - decompress a page that ramzswap_pack() has packed
  * @type: the swap device
- * @codec: what compressed it
+ * @codec: number of the compressor
  * @data: the compressed data, in lowmem
  * @length: its length in bytes
  * @folio: the page's folio, locked and in the swap cache
@@ -119,20 +119,20 @@ void zswap_written(swp_entry_t swp)
  * @walk: goals and results
  *
  * Attempts to give the compressed data of a slot to a device that packs such data.
- * While the slot's cluster is locked, and no folio is in its swap cache, nobody else
+ * While the slot's cluster is locked, and no folio is in its swap cache, no other task
  * uses the slot; see zswap_range_stored().  The entry stays until the data has been
  * written: see zswap_written().
  *
- * The data counts as freed now, or everybody who makes room would wait for the I/O.
- * So memory.zswap.max and max_pool_percent may be exceeded by what is on its way.  That
- * is no more than the device's buffers hold, 1 MiB with pages of 4 KiB: then this
- * returns -EAGAIN.
+ * The data counts as freed now: otherwise, every task that makes room would wait for
+ * the I/O.  So memory.zswap.max and max_pool_percent may be exceeded by the data in
+ * flight.  That is no more than the device's buffers hold, 1 MiB with pages of 4 KiB:
+ * when they are full, this function returns -EAGAIN.
  *
  * @span may have been freed: it is only compared with the result of a lookup.
  *
  * Context: Does not sleep.  The caller has a reference to the device.
  * Return: 0; -EBUSY if the page is being written; -EAGAIN without a buffer; -E2BIG if
- * the page must be written as it is; -EEXIST if it is in the swap cache; or -ENOMEM
+ * it must be written uncompressed; -EEXIST if it is in the swap cache; or -ENOMEM
  * without memory for its place, or if the slot has other data now.
  */
 int zswap_pack_slot(struct zswap_span *span, swp_entry_t swp,

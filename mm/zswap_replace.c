@@ -22,7 +22,7 @@
 #include "zswap_internal.h"
 
 /**
- * zswap_nr_unseen() - count the spans of a device that may get old some day
+ * zswap_nr_unseen() - count the spans of a device that may still get old
  * @type: the device
  *
  * Return: their number, without those that mm/zswap_cold.c is done with.
@@ -110,13 +110,13 @@ static enum lru_status zswap_pick_cb(struct list_head *item, struct list_lru_one
  * @type: the device
  * @nid: the node
  * @memcg: the cgroup, which zswap_nr_unseen_one() was called for
- * @pick: what is wanted, and what was found
+ * @pick: the criteria, and the result
  *
  * This makes the span the youngest.  Call zswap_seen_span() when done with it, and
  * zswap_put_span() in any case.
  *
  * Context: Does not sleep.
- * Return: whether there is one; even then @pick->slots may be 0.
+ * Return: true if there is one; even then @pick->slots may be 0.
  */
 bool zswap_pick_span(int type, int nid, struct mem_cgroup *memcg,
 		     struct zswap_pick *pick)
@@ -155,8 +155,8 @@ static struct zswap_span *zswap_find_picked(struct zswap_span *span,
 }
 
 /*
- * While a slot's cluster is locked and it has no folio, nobody but the caller can
- * read, replace or drop its entry, see zswap_range_stored().
+ * While a slot's cluster is locked and it has no folio, only the caller can read,
+ * replace or drop its entry, see zswap_range_stored().
  */
 static bool zswap_slot_is_ours(struct swap_cluster_info *ci, swp_entry_t swp)
 {
@@ -165,7 +165,7 @@ static bool zswap_slot_is_ours(struct swap_cluster_info *ci, swp_entry_t swp)
 }
 
 /**
- * zswap_copy_slot() - copy the data of a slot, to compress it again
+ * zswap_copy_slot() - copy the data of a slot, to recompress it
  * @pick: the span
  * @slot: the slot
  * @data: room for PAGE_SIZE bytes
@@ -241,7 +241,7 @@ static struct zswap_span *zswap_take_cold(struct zswap_span *head, struct zswap_
 	return new;
 }
 
-/* The slot's data is in @cold now, smaller: free the old copy, and account it. */
+/* The smaller copy is in @cold now: free the old one, and account for that. */
 static void zswap_replace_data(struct zswap_span *span, struct zswap_span *cold,
 			       unsigned int slot, unsigned int length)
 {
@@ -256,7 +256,7 @@ static void zswap_replace_data(struct zswap_span *span, struct zswap_span *cold,
 	cold->length[slot] = length - 1;
 	zbud_free(zswap_zbud, &span->handle[slot]);
 	zswap_data_uncharge(&less, span);
-	/* A cold span is never compressed again, so the old copy was not cold. */
+	/* A cold span is never recompressed, so the old copy was not cold. */
 	ramzswap_count(share, RAMZSWAP_COLD_STORED, 1);
 	ramzswap_count(share, RAMZSWAP_COLD_BYTES, length);
 	ramzswap_count(share, RAMZSWAP_NUM_SQUEEZED, 1);
@@ -284,11 +284,11 @@ static bool zswap_same_data(struct zswap_span *span, unsigned int slot,
 	return same;
 }
 
-/* With the tree locked: a slot was not replaced; let it be tried again. */
+/* With the tree locked: a slot was not replaced; allow another try. */
 static void zswap_untry(struct zswap_span *span, unsigned int slot)
 {
 	WRITE_ONCE(span->tried, span->tried & ~BIT(slot));
-	/* Others may have finished the span meanwhile. */
+	/* Another task may have finished the span meanwhile. */
 	if (unlikely(atomic_read(&span->marks) & ZSWAP_OLD))
 		zswap_lru_set_old(span, false);
 }
@@ -297,22 +297,22 @@ static void zswap_untry(struct zswap_span *span, unsigned int slot)
  * zswap_replace_slot() - replace a slot's data by a smaller copy
  * @pick: the span
  * @slot: the slot that zswap_copy_slot() was called for
- * @old: what that copied
+ * @old: the data that it copied
  * @old_length: the length of @old
- * @data: the same page, compressed again
+ * @data: the same page, recompressed
  * @length: the length of @data, less than @old_length
  *
- * Races: since the slot was copied, others may have dropped it, stored it again,
- * or compressed it again as well.  So replace the old copy only if it is the same,
- * byte by byte, and by the same compressor: then @data is the page, whatever
- * happened meanwhile.  If the slot has a folio, the folio's owner may be reading
- * the old copy: then that stays.  Otherwise nobody looks at either copy until the
- * cluster is unlocked.  The owners of other slots may drop, store or write back
- * theirs meanwhile.  A look at a slot without owning it may miss the data just
- * now, see zswap_has().
+ * Races: since the slot was copied, other tasks may have dropped it, stored it
+ * again, or recompressed it as well.  So replace the old copy only if it is the
+ * same, byte by byte, and by the same compressor: then @data is the page, whatever
+ * happened meanwhile.  If the slot has a folio, the folio's owner may be reading the
+ * old copy: then it stays.  Otherwise no task looks at either copy until the cluster
+ * is unlocked.  The owners of other slots may drop, store or write back theirs
+ * meanwhile.  A lookup without owning the slot may briefly miss the data, see
+ * zswap_has().
  *
- * Context: May sleep, if the pick's gfp flags say so.  The caller has a reference to
- * the device.
+ * Context: May sleep if @pick->gfp allows it.  The caller has a reference to the
+ * device.
  * Return: 0; -EAGAIN if the data has changed or is in use, or -ENOMEM: then the old
  * copy stays, and may be tried again.
  */
@@ -402,7 +402,7 @@ void zswap_seen_span(const struct zswap_pick *pick)
 
 	xas_lock(&xas);
 	span = zswap_find_span(xas_load(&xas), pick);
-	/* Leave it where it is while somebody stores in it. */
+	/* Leave the span in its place while a task stores in it. */
 	if (span && span->used == span->stored &&
 	    !(atomic_read(&span->marks) & ZSWAP_OLD) &&
 	    (span->pool == pick->pool || !(span->stored & ~span->tried)))

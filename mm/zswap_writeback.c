@@ -27,8 +27,8 @@
 /* === What the limit applies to =========================================== */
 
 /*
- * How many pages of the pool cannot be written back, as their device has no
- * storage, or no room on it, or are being written back already?
+ * Count the pages of the pool that cannot be written back because their device has
+ * no storage or no room, and those that are being written back already.
  */
 static unsigned long zswap_resident_pages(void)
 {
@@ -45,7 +45,7 @@ static unsigned long zswap_resident_pages(void)
 		si = get_swap_device(swp);
 		if (!si)
 			continue;
-		/* It may be another device's by now. */
+		/* The type may belong to another device by now. */
 		share = swap_zswap_share(swp);
 		if (share && !zswap_may_write_back(swp))
 			bytes += percpu_counter_read_positive(&share->held);
@@ -61,10 +61,10 @@ static unsigned long zswap_resident_pages(void)
  *
  * max_pool_percent limits the cache in front of storage.  Pages that cannot be
  * written back are not cached: refusing more of them makes no room, and counting
- * them would keep other devices' pages out for ever.  Their limits are the size
+ * them would keep other devices' pages out forever.  Their limits are the size
  * of their device, its mem_limit, and memory.
  *
- * Return: pages of the pool that count, including holes between the others.
+ * Return: their number, including all holes in the pool.
  *
  * Context: Does not sleep.
  */
@@ -184,14 +184,14 @@ static void zswap_end_round(struct zswap_lru *lru)
 {
 	lockdep_assert_held(&zswap_shrink_lock);
 
-	/* Of full spans, this is an eighth. */
+	/* If all spans are full, this is an eighth of their pages. */
 	if (atomic_long_xchg(&lru->nr_old, 0) <= lru->nr_round)
 		WRITE_ONCE(lru->before, lru->before +
 			   DIV_ROUND_UP(zswap_time() - lru->before, ZSWAP_AGE_STEPS));
 	lru->nr_round = 0;
 }
 
-/* Those that are left are too young. */
+/* End a turn early: the remaining spans are too young. */
 static void zswap_end_turn(struct zswap_lru *lru, struct mem_cgroup *memcg, int nid)
 {
 	guard(spinlock)(&zswap_shrink_lock);
@@ -220,7 +220,7 @@ static bool zswap_next_memcg(struct zswap_lru *lru, struct mem_cgroup **memcg,
 
 	guard(spinlock)(&zswap_shrink_lock);
 
-	/* Whoever takes it offline calls the cleaner later. */
+	/* The task that takes it offline calls the cleaner later. */
 	if (!lru->turn || !mem_cgroup_tryget_online(lru->next_shrink)) {
 		do {
 			if (!zswap_pass_turn(lru)) {
@@ -246,11 +246,11 @@ static bool zswap_next_memcg(struct zswap_lru *lru, struct mem_cgroup **memcg,
  * @swp: the slot
  * @walk: goals and results
  *
- * With the slot's cluster locked and no folio in the swap cache, nobody else
+ * With the slot's cluster locked and no folio in the swap cache, no other task
  * uses the entry.
  *
  * Context: Does not sleep.  The caller has a reference to the device.
- * Return: whether it was dropped.
+ * Return: true if it was dropped.
  */
 bool zswap_drop_copy(struct zswap_span *span, swp_entry_t swp,
 		     struct zswap_walk *walk)
@@ -355,7 +355,7 @@ static void zswap_lru_walk_one(struct zswap_lru *lru, int nid, struct mem_cgroup
 	if (walk->written == written)
 		left = nr;
 	list_lru_walk_one(&lru->list, nid, memcg, &zswap_shrink_cb, walk, &left);
-	/* The next ones of the older part may not be young. */
+	/* The next spans of the older part may not be young. */
 	if (more)
 		walk->young = false;
 }
@@ -428,19 +428,19 @@ unsigned long zswap_lru_walk(int nid, struct mem_cgroup *memcg,
 }
 
 /**
- * zswap_memcg_crowded() - do compressed pages fill a cgroup's memory?
+ * zswap_memcg_crowded() - check whether compressed pages fill a cgroup's memory
  * @memcg: the cgroup
  * @flush: bring the statistics up to date
  *
  * A cgroup's compressed pages count against memory.max and memory.high.  Without
- * writeback they would finally fill it, and the OOM killer would come while the
+ * writeback they would finally fill it, and the OOM killer would run while the
  * swap device has room.  So write pages back, even without shrinker_enabled, when
  * the compressed pages take more than half of a limit that the cgroup is close
  * to.  The memcg statistics may be seconds old, while memory fills faster: @flush
  * them before reclaim gives up.
  *
  * Context: May sleep if @flush is set.
- * Return: whether they do, for the cgroup or one above it.
+ * Return: true if they do, in the cgroup or one above it.
  */
 bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush)
 {
@@ -461,8 +461,8 @@ bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush)
 }
 
 /*
- * Write back pages of any cgroup, of one device, or of any if @only is NULL; with
- * @share, for as long as that is the device's.
+ * Write back pages of any cgroup, of one device, or of any if @only is NULL.  If
+ * @share is not NULL, stop when it is no longer the device's share.
  *
  * Global reclaim will select cgroup in a round-robin fashion from all
  * online memcgs, but memcgs that have no pages in zswap and
@@ -470,8 +470,8 @@ bool zswap_memcg_crowded(struct mem_cgroup *memcg, bool flush)
  * candidates for shrinking.
  *
  * Shrinking ends after a round without candidates, and after MAX_RECLAIM_RETRIES
- * rounds in a row in which no candidate had cold pages that could be written.  Until
- * all pages have had their second chance, rounds that only take it away do not count.
+ * rounds in a row in which no candidate had cold pages that could be written.  Rounds
+ * that only clear referenced bits count once all pages have had their second chance.
  */
 static void zswap_reclaim_pages(struct zswap_lru *only, struct ramzswap_share *share,
 				struct zswap_walk *walk)
@@ -502,7 +502,7 @@ static void zswap_reclaim_pages(struct zswap_lru *only, struct ramzswap_share *s
 				empty = 0;
 			else if (++empty > 2)
 				break;
-			/* If a whole round found nothing, all is young. */
+			/* If a whole round found nothing, all spans are young. */
 			walk->by_age = attempts || empty < 2;
 			if (walk->written > written)
 				failures = 0;
@@ -567,15 +567,15 @@ int zswap_write_back(struct ramzswap_share *share, int type, u64 bytes)
 /* === Room without writing ================================================ */
 
 /*
- * Pages that the worker compresses again before it writes.  Each one gains some
- * hundred bytes.  Writing must not wait for long: while the pool is full, other
- * devices' pages are refused.
+ * Limits for the pages that the worker recompresses before it writes.  Each one
+ * gains a few hundred bytes.  Writing must not wait for long: while the pool is
+ * full, other devices' pages are refused.
  */
 #define ZSWAP_GAIN_GUESS	256U
 #define ZSWAP_WORKER_TRIES	4096U
 
 /**
- * zswap_worker_tries() - limit what the worker compresses again before it writes
+ * zswap_worker_tries() - limit recompression by the worker before it writes
  * @bytes: amount of compressed data to free, in bytes
  *
  * Context: Any.
@@ -587,10 +587,10 @@ unsigned long zswap_worker_tries(u64 bytes)
 }
 
 /**
- * zswap_squeeze_cache() - compress pages of disks again
+ * zswap_squeeze_cache() - recompress pages that could be written back
  * @bytes: amount of memory to gain, in bytes
  *
- * They are what zswap_cache_pages() counts.
+ * zswap_cache_pages() counts these pages.
  *
  * Context: May sleep.
  */
@@ -681,7 +681,7 @@ static struct mem_cgroup *zswap_choose_memcg(struct mem_cgroup *root)
  * Writes pages of the subtree that the limit applies to.
  *
  * Context: Reclaim; may sleep.
- * Return: whether any page was written.
+ * Return: true if any page was written.
  */
 bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 			   swp_entry_t swp, unsigned int nr_pages)
@@ -691,7 +691,7 @@ bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 		.gfp = GFP_KERNEL,
 		/* Reclaim that may enter the folio's device may enter others. */
 		.direct = !(flags & SWAP_OPS_F_REQUIRE_NOFS),
-		/* To find a victim costs a walk of the subtree: make room for some more. */
+		/* Finding a victim walks the subtree, so make room for some more. */
 		.to_write = max(nr_pages, SWAP_CLUSTER_MAX),
 		.to_free = U64_MAX,
 	};
@@ -713,15 +713,15 @@ bool zswap_make_room_memcg(struct swap_io_ctx *ctx, struct obj_cgroup *objcg,
 	return walk.written;
 }
 
-/* Number of cgroups and nodes with pages to ask when making room for a folio */
+/* Number of turns of cgroups and nodes with pages when making room for a folio */
 #define ZSWAP_ROOM_TURNS	512U
-/* Before that, to ask for old pages only */
+/* Number of turns before that, for old pages only */
 #define ZSWAP_AGE_TURNS		64U
 
 /*
  * Write the oldest pages of one device, or of any if @only is NULL, to make room
- * for a folio.  Prefer pages that were not stored recently, but if the first ones
- * have all been, write the oldest anyway.
+ * for a folio.  Prefer pages that were not stored recently.  If the first ones
+ * were all stored recently, write the oldest anyway.
  */
 static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 {
@@ -763,11 +763,11 @@ static void zswap_write_oldest(struct zswap_lru *only, struct zswap_walk *walk)
 
 /*
  * Pages that are swapped out now are warmer than those that were stored before.
- * So if the device can write pages back, do not refuse new pages when a limit is
- * reached, but write as many of the oldest: the device's own if the limit is its
- * mem_limit, any device's and any cgroup's if it is the pool's limit.
+ * So if the device can write pages back, do not refuse new pages at a limit.  Write
+ * as many of the oldest instead: the device's own at its mem_limit, those of any
+ * device and cgroup at the pool's limit.
  *
- * Return: whether the pages may be stored.
+ * Return: true if the pages may be stored.
  */
 static bool zswap_make_room(struct swap_io_ctx *ctx, swp_entry_t swp,
 			    unsigned int nr_pages)
@@ -805,8 +805,8 @@ static bool zswap_make_room(struct swap_io_ctx *ctx, swp_entry_t swp,
 	/*
 	 * New data fills holes before the pool grows, but not always.  If the
 	 * pool is far above the limit, because that was lowered or a full device
-	 * has room again, leave it to the worker, but write more than is stored
-	 * meanwhile.
+	 * has room again, leave the excess to the worker, but write more than is
+	 * stored meanwhile.
 	 */
 	if (cur_pages > max_pages + max_pages / 64)
 		zswap_wake_worker();
@@ -822,7 +822,7 @@ static bool zswap_make_room(struct swap_io_ctx *ctx, swp_entry_t swp,
 }
 
 /*
- * If nothing can be written, try to compress this many pages again for each page to
+ * If no page can be written, try to recompress this many pages for each page to
  * store, and some in advance, so that the next ones need not wait.
  */
 static unsigned long zswap_room_tries(unsigned int nr_pages)
@@ -836,7 +836,7 @@ static unsigned long zswap_room_tries(unsigned int nr_pages)
  * @nr_pages: number of pages to store
  *
  * Context: Reclaim; may sleep.
- * Return: whether memory was gained, and the cgroup may store more now.
+ * Return: true if memory was gained, and the cgroup may store more now.
  */
 bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
 {
@@ -851,7 +851,7 @@ bool zswap_squeeze_memcg(struct obj_cgroup *objcg, unsigned int nr_pages)
 }
 
 /**
- * zswap_is_full() - is there no room for a folio, not even after making some?
+ * zswap_is_full() - try to make room for a folio if there is none
  * @ctx: see zswap_store()
  * @folio: the folio
  *
@@ -874,10 +874,10 @@ bool zswap_is_full(struct swap_io_ctx *ctx, struct folio *folio)
 		if (zswap_may_write_back(swp))
 			return true;
 	}
-	/* What is missing at the limit may be less than what CPUs hold back. */
+	/* There is room by the approximate sum; ramzswap_hold() allows for its error. */
 	if (!ramzswap_excess(share, nr_pages))
 		return false;
-	/* What can be dropped is not worth compressing others again. */
+	/* If the device has a copy, drop the folio rather than recompress others. */
 	if (swap_has_copy(folio))
 		return true;
 	gained = zswap_squeeze_for_room(NULL, swp_type(swp),
@@ -891,9 +891,9 @@ bool zswap_is_full(struct swap_io_ctx *ctx, struct folio *folio)
  * zswap_squeeze_pool() - make room in the pool without memory
  * @nr_pages: number of pages to store
  *
- * There is no memory to store a page, and nothing that could be written: put smaller
- * copies into gaps of the pool, so that larger gaps come about.  This waits for
- * no memory, so it cannot recurse into reclaim.
+ * There is no memory to store a page, and no page can be written: put smaller copies
+ * into gaps of the pool to form larger gaps.  This does not wait for memory, so it
+ * cannot recurse into reclaim.
  *
  * Context: Reclaim; may sleep.
  */
@@ -903,7 +903,7 @@ void zswap_squeeze_pool(unsigned int nr_pages)
 			       zswap_room_tries(nr_pages), true);
 }
 
-/* So many pages are worth another try to allocate one; do not try for ever to gain them. */
+/* Pages to gain before the allocation is retried, and pages to recompress at most */
 #define ZSWAP_OOM_PAGES		SWAP_CLUSTER_MAX
 #define ZSWAP_OOM_TRIES		4096
 
@@ -912,14 +912,13 @@ void zswap_squeeze_pool(unsigned int nr_pages)
  * @memcg: only pages of this cgroup, whose limit was reached, and of those below
  *	it; NULL for all
  *
- * Everything else has been reclaimed: what is left are compressed pages.  Their
- * smaller copies go where others have left gaps.  So pages of the pool become
- * free a little later than there is room in them, but a cgroup is charged less at
- * once.
+ * Everything else has been reclaimed: only compressed pages are left.  Their
+ * smaller copies go into the gaps that earlier ones have left.  So the pool frees
+ * its pages a little later, but the charge of a cgroup drops at once.
  *
  * Context: Out of memory, with oom_lock held; may sleep, but does not wait for
  * memory.  Takes some hundredths of a second.
- * Return: how many pages of memory were gained, or 0 if it was not worth it.
+ * Return: number of pages gained, or 0 if these were fewer than %ZSWAP_OOM_PAGES.
  */
 unsigned long zswap_squeeze_on_oom(struct mem_cgroup *memcg)
 {

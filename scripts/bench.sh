@@ -165,7 +165,7 @@ start() {
 	[ "$mode" = "${mode#zram}" ] || cmdline+=' zswap.enabled=0' # zram is at its best only if zswap never was enabled
 	case $clock in instructions | age) vm+=(-I) ;; esac
 	"$TOP/scripts/$boot" -k "$guest/$kernel.bzImage" -t 3600 -n "bench-$name-$clock" -c "$cmdline" "${vm[@]}" \
-		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity,spill} "$guest/$clock.cases/cases" "${files[@]}" \
+		"$TOP/scripts/guest/run-bench" "$guest"/{swapbench,inversion,aging,age,capacity,locks,spill} "$guest/$clock.cases/cases" "${files[@]}" \
 		"$BUILD"/pages/{redis,python,compiler}.pages >/dev/null &
 	pids+=($!)
 }
@@ -267,7 +267,7 @@ trap 'exit 143' TERM HUP
 # TOGETHER=yes at once, which is faster, and only what is counted means something.
 for clock in instructions age compile time pressure aging capacity-512 capacity-2048 capacity-8192 spill-ssd spill-hdd locks-8 locks-1; do
 	wanted "$clock" || continue
-	nr=$rounds together=${TOGETHER:-}
+	nr=$rounds together=${TOGETHER:-} begin=$SECONDS
 	case $clock in
 	instructions) together=yes ;;
 	age | compile) together=yes nr=$compile_rounds ;;
@@ -285,10 +285,11 @@ for clock in instructions age compile time pressure aging capacity-512 capacity-
 			finish "$clock" "$round" "$name"
 		done
 	done
+	echo "# $clock: $nr rounds in $((SECONDS - begin)) s" >>"$raw"
 done
 
 {
-	sed -n 's/^# //p' "$raw" | sed '$d'
+	sed -n 's/^# //p' "$raw" | grep -v '^clock'
 	echo
 	python3 "$TOP/scripts/bench/table.py" "$raw" "$nr_references"
 } | tee "$out/$run.txt"

@@ -155,17 +155,26 @@ for ((i = 1; i <= boots; i++)); do
 	failed=1
 done
 
-# alone NAME EXPECTED COMMAND...: one result, of a machine that nothing runs beside. It prints a line that EXPECTED matches.
+# alone NAME EXPECTED COMMAND...: one result, of a machine that nothing runs beside. Each line of EXPECTED matches a line
+# that it prints.
 alone() {
 	local name=$1 expected=$2
 	shift 2
-	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 "$@" >"$WORK/alone.out" && grep -q "$expected" "$WORK/alone.out"; then
+	if "$TOP/scripts/vm.sh" -k "$kernel" -m 512 -t 300 "$@" >"$WORK/alone.out" && prints "$expected"; then
 		ok "$name"
 	else
 		not_ok "$name"
 		sed 's/^/    /' "$WORK/alone.out"
 		failed=1
 	fi
+}
+
+prints() {
+	local pattern
+
+	while read -r pattern; do
+		grep -q "$pattern" "$WORK/alone.out" || return
+	done <<<"$1"
 }
 
 # With nothing to write back, no worker that makes room must run.
@@ -177,10 +186,20 @@ for memcg in '' cgroup_disable=memory; do
 		-n boot-test-idle-backing -c "$memcg" -w "backing=$WORK/backing" "$WORK/idle"
 done
 # cgroup v1 charges for memory and swap together, and has no memory controller for cgroup2 in that boot.
-make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-static "$WORK/failing_disk" >"$WORK/build.log" 2>&1 || {
+make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-static "$WORK"/{failing_disk,memory_failure} \
+	>"$WORK/build.log" 2>&1 || {
 	cat "$WORK/build.log" >&2
-	die "the selftest failing_disk does not compile"
+	die "the selftests failing_disk and memory_failure do not compile"
 }
+# Without zswap, large folios come from a swap file. run_vmtests.sh runs it so, too.
+gcc -O2 -Wall -static -I "$TREE/tools/testing/selftests" -o "$WORK/swapfile_extents" \
+	"$TREE/tools/testing/selftests/mm/swapfile_extents.c"
+alone 'boot: a swap file with scattered blocks' '^ok 1 ' -n boot-test-swapfile -c zswap.enabled=0 "$WORK/swapfile_extents"
+# Memory to be unplugged is in a zone of its own.
+alone 'boot: memory with pages of the pool is unplugged, and refuses to be if one is bad' \
+	'^ok [0-9]* memory_failure.mixed.memory_can_be_unplugged$
+	^ok [0-9]* memory_failure.mixed.memory_with_a_bad_frame_stays$' \
+	-m 768 -s 256 -n boot-test-unplug -c movablecore=384M "$WORK/memory_failure"
 alone 'boot: cgroup v1: refused writeback leaves the charge for swap' '^ok 1 failing.refuses_writeback' \
 	-s 512 -n boot-test-memcg-v1 "$TOP/scripts/guest/run-memcg-v1" "$WORK/failing_disk"
 [ $failed = 0 ]

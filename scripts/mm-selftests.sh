@@ -7,7 +7,8 @@
 #
 # All tests are compiled from the base. tools/mm/thp_swap_allocator_test runs on zram without zswap, which is
 # how it is meant to be run, on a disk with zswap, and, the series only, on /dev/ramzswap0; all folios have to
-# be swapped out whole. The selftests run with zswap and a disk.
+# be swapped out whole. The selftests run with zswap and a disk. At the end, the tests that part 1 of the series adds run on
+# the base, where they have to fail.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -176,6 +177,29 @@ compare() {
 	}' kernel=names "$1" kernel=base "$2" kernel=series "$3"
 }
 
+# The tests that come with the fixes of part 1 fail on the base. That they pass on the series is seen by vm-test.sh, and
+# by boot-test.sh.
+fixes_are_needed() {
+	local file files program zswap
+
+	mapfile -t files < <(git -C "$TREE" diff --no-renames --diff-filter=A --name-only "$(base_rev)" HEAD -- \
+		'tools/testing/selftests/mm/*.c')
+	[ ${#files[@]} -gt 0 ] || not_ok "mm: there are tests of part 1"
+	for file in "${files[@]}"; do
+		program=$(basename "$file" .c) zswap=1
+		gcc -O2 -Wall -static -I "$TREE/tools/testing/selftests" -o "$WORK/$program" "$TREE/$file"
+		[ "$program" != swapfile_extents ] || zswap=0
+		"$TOP/scripts/vm.sh" -k base -m 512 -s 512 -t 300 -n "mm-base-$program" -c "zswap.enabled=$zswap" \
+			"$WORK/$program" >"$WORK/$program.out" 2>&1 || :
+		if grep -q '^not ok' "$WORK/$program.out"; then
+			ok "mm: $program fails on the base"
+		else
+			not_ok "mm: $program fails on the base"
+			sed 's/^/    /' "$WORK/$program.out"
+		fi
+	done
+}
+
 need_pkgs build vm
 lock "$BUILD" mm-selftests
 workdir "$BUILD/tmp-mm-selftests"
@@ -202,6 +226,7 @@ printf '%s\n' "${programs[@]}" >"$jobs/tests"
 	boots base disk
 	boots series disk,ramzswap
 	compare "$WORK/names" "$WORK/base.log" "$WORK/series.log"
+	fixes_are_needed
 } >"$results.new"
 mv "$results.new" "$results"
 cat "$results"

@@ -10,12 +10,12 @@ struct scatterlist;
 struct zbud_pool;
 
 /*
- * Most objects in a page, unless they are tiny: struct page has two words with
- * one byte for each.
+ * Maximum number of objects in a page, unless they are tiny: struct page has two
+ * words with one byte for each.
  */
 #define ZBUD_SLOTS		(2 * sizeof(unsigned long))
 
-/* Most scatterlist entries for an object: one for each page that it is on. */
+/* Maximum number of scatterlist entries for an object: one for each of its pages */
 #define ZBUD_SG_ENTRIES		2
 
 struct zbud_pool *zbud_create_pool(void);

@@ -2,7 +2,8 @@
 /*
  * KUnit tests for the blocks of ramzswap's backing devices.
  *
- * Included by mm/ramzswap_blocks.c, for the sake of the states of a block.
+ * mm/ramzswap_blocks.c includes this file, because the tests look at the states
+ * of a block.
  */
 
 #include <kunit/test.h>
@@ -86,10 +87,10 @@ static void block_gives_back_what_was_packed(struct kunit *test)
 	for (round = 0; round < 2000; round++) {
 		unsigned int lengths[RAMZSWAP_BLOCK_OBJECTS], nr = 0, i;
 		u32 number = prandom_u32_state(&rnd), generation = prandom_u32_state(&rnd);
-		/* From blocks of one object to those that have all positions in use */
+		/* Blocks of one object, of more, and with all positions in use */
 		unsigned int most = PAGE_SIZE >> (prandom_u32_state(&rnd) % 7);
 
-		/* What was there before is not to matter. */
+		/* Old contents must not matter. */
 		prandom_bytes_state(&rnd, block, PAGE_SIZE);
 		ramzswap_block_init(block);
 		KUNIT_ASSERT_EQ(test, ramzswap_block_room(block),
@@ -123,7 +124,7 @@ static void block_gives_back_what_was_packed(struct kunit *test)
 			KUNIT_ASSERT_TRUE(test, test_is_filled(scratch, data, length,
 							       number + i));
 			KUNIT_ASSERT_EQ(test, ramzswap_block_slot(block, i), number + i);
-			/* Another slot's page it is not. */
+			/* The block has no object of another slot there. */
 			KUNIT_ASSERT_NULL(test, ramzswap_block_object(block, i, number - 1,
 								      &length, &codec));
 		}
@@ -155,7 +156,7 @@ static void block_is_no_other_block(struct kunit *test)
 	ramzswap_block_seal(block, TEST_NONCE, 8, 9);
 	KUNIT_EXPECT_FALSE_MSG(test, ramzswap_block_valid(block, TEST_NONCE, place), "misdirected");
 
-	/* Each sector may be an older one's. */
+	/* Any sector may be that of an older block. */
 	memcpy(torn, block, PAGE_SIZE);
 	ramzswap_block_init(block);
 	ramzswap_block_add(block, 1, 3500, 0, &data);
@@ -198,7 +199,7 @@ static void object_goes_where_it_leaves_the_least_room(struct kunit *test)
 #define MODEL_SLOTS	4096U
 #define MODEL_HELD	64U
 
-/* The same, as plain as can be. */
+/* The blocks, and a plain model of their states */
 struct blocks_model {
 	struct ramzswap_blocks blocks;
 	u8 *wanted;			/* for each block */
@@ -256,7 +257,7 @@ static void model_hold(struct kunit *test, struct blocks_model *m, struct rnd_st
 	m->blocks.next = first + got;
 }
 
-/* Somebody moves a block's pages. */
+/* Hold a block as the cleaner does to move its pages. */
 static void model_hold_used(struct blocks_model *m, unsigned int slot)
 {
 	unsigned int block = ramzswap_place_block(m->slots[slot]);
@@ -268,7 +269,7 @@ static void model_hold_used(struct blocks_model *m, unsigned int slot)
 	ramzswap_blocks_hold_used(&m->blocks, block);
 }
 
-/* Somebody reads a page, and finds that the block is not what was written. */
+/* A reader of a page finds that the block is not what was written. */
 static void model_rot(struct blocks_model *m, unsigned int slot)
 {
 	unsigned int block = ramzswap_place_block(m->slots[slot]);
@@ -382,7 +383,7 @@ static void blocks_are_as_in_a_model(struct kunit *test)
 		unsigned int action = prandom_u32_state(&rnd) % 100;
 
 		slot = prandom_u32_state(&rnd) % MODEL_SLOTS;
-		/* It fills up, and empties. */
+		/* Let the device fill up for a while, and then empty. */
 		if (!(step % 20000)) {
 			share = prandom_u32_state(&rnd) % 80;
 			m->no_memory = !(prandom_u32_state(&rnd) % 4);
@@ -405,7 +406,7 @@ static void blocks_are_as_in_a_model(struct kunit *test)
 	}
 	model_compare(test, m);
 
-	/* In the end nothing is left but what is bad, and block 0's. */
+	/* At the end, only block 0 and the bad blocks are not free. */
 	for (slot = 0; slot < MODEL_SLOTS; slot++)
 		model_put(m, slot);
 	while (m->nr_held)
@@ -422,7 +423,41 @@ static void blocks_are_as_in_a_model(struct kunit *test)
 	ramzswap_blocks_destroy(&m->blocks);
 }
 
-/* All blocks can be had, each once, and full groups are skipped. */
+/* Single free blocks at the ends of groups come before a run: do not look at them all. */
+static void search_for_a_run_ends(struct kunit *test)
+{
+	const unsigned long groups = 2 + 2 * DIV_ROUND_UP(MAX_STATES_READ, BLOCKS_PER_GROUP);
+	unsigned long nr = groups * BLOCKS_PER_GROUP, left = nr - 1, group, first, i;
+	struct blocks_model *m;
+	unsigned int got;
+
+	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	KUNIT_ASSERT_EQ(test, ramzswap_blocks_init(&m->blocks, nr), 0);
+	for (; left; left -= got) {
+		model_give_memory(test, m);
+		ramzswap_blocks_hold(&m->blocks, nr - left, 16, 1, &got);
+		KUNIT_ASSERT_GT(test, got, 0);
+	}
+	for (group = 1; group < groups; group++)
+		ramzswap_blocks_let_go(&m->blocks, group * BLOCKS_PER_GROUP - 1, false);
+	first = nr - BLOCKS_PER_GROUP + 1;
+	for (i = 0; i < 16; i++)
+		ramzswap_blocks_let_go(&m->blocks, first + i, false);
+
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold(&m->blocks, 1, 16, UINT_MAX, &got),
+			BLOCKS_PER_GROUP - 1);
+	KUNIT_EXPECT_EQ(test, got, 1);
+	/* From nearer by, the run is found. */
+	KUNIT_EXPECT_EQ(test, ramzswap_blocks_hold(&m->blocks, first - 3, 16, UINT_MAX, &got),
+			first);
+	KUNIT_EXPECT_EQ(test, got, 16);
+	m->no_memory = true;
+	model_give_memory(test, m);
+	ramzswap_blocks_destroy(&m->blocks);
+}
+
+/* Each block is handed out once, and the search skips full groups. */
 static void blocks_are_all_handed_out(struct kunit *test)
 {
 	unsigned long nr = 2 * BLOCKS_PER_GROUP + 5, left = nr - 1, first;
@@ -441,7 +476,7 @@ static void blocks_are_all_handed_out(struct kunit *test)
 		KUNIT_ASSERT_LE(test, got, left);
 		left -= got;
 		m->blocks.next = first + got;
-		/* They are 16, but at the end of a group. */
+		/* It is 16 blocks, or fewer at the end of a group. */
 		if (got < 16)
 			KUNIT_ASSERT_TRUE(test, !left ||
 					  !(m->blocks.next % BLOCKS_PER_GROUP));
@@ -458,7 +493,7 @@ static void blocks_are_all_handed_out(struct kunit *test)
 	ramzswap_blocks_destroy(&m->blocks);
 }
 
-/* Where a long has 32 bits, the numbers of the last group must not overflow. */
+/* On 32-bit, the block numbers of the last group must not overflow. */
 static void largest_device_ends_where_it_should(struct kunit *test)
 {
 	unsigned long last = RAMZSWAP_MAX_BLOCKS - 1, from = last, size;
@@ -482,7 +517,7 @@ static void largest_device_ends_where_it_should(struct kunit *test)
 	ramzswap_blocks_destroy(&blocks);
 }
 
-/* A group that becomes free is found once, and nobody gets it while it is held. */
+/* A group that becomes free is found once, and no block is taken from it meanwhile. */
 static void emptied_group_is_held_as_a_whole(struct kunit *test)
 {
 	unsigned long nr = 2 * BLOCKS_PER_GROUP + 5, block, from = 0, size, first;
@@ -503,7 +538,7 @@ static void emptied_group_is_held_as_a_whole(struct kunit *test)
 
 	for (block = BLOCKS_PER_GROUP; block < nr; block++)
 		ramzswap_blocks_let_go(&m->blocks, block, false);
-	/* One of the last group is in use again. */
+	/* A block of the last group is in use again. */
 	model_give_memory(test, m);
 	KUNIT_EXPECT_EQ(test, nr - 1, ramzswap_blocks_hold(&m->blocks, nr - 1, 1, 1, &got));
 	from = 0;
@@ -550,7 +585,7 @@ static void rotten_block_is_not_used_again(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, ramzswap_blocks_is_rotten(&blocks, first));
 	KUNIT_EXPECT_EQ(test, ramzswap_blocks_find_sparse(&blocks, &from, 64), first);
 
-	/* Somebody reads it, while it is held for cleaning and while it is not. */
+	/* A reader finds it rotten, while it is held for cleaning and while it is not. */
 	ramzswap_blocks_hold_used(&blocks, first);
 	ramzswap_blocks_mark_rotten(&blocks, first);
 	ramzswap_blocks_let_go(&blocks, first, false);
@@ -560,7 +595,7 @@ static void rotten_block_is_not_used_again(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, blocks.nr_used, 1);
 	KUNIT_EXPECT_EQ(test, ramzswap_blocks_wanted(&blocks, first), 2);
 
-	/* Not even when all others are taken is there anything to clean. */
+	/* Even when all other blocks are taken, there is nothing to clean. */
 	for (i = 1; (block = ramzswap_blocks_hold(&blocks, 1, 1, 1, &got)); i++) {
 		KUNIT_ASSERT_NE(test, block, first);
 		if (ramzswap_blocks_needs_spare(&blocks))
@@ -591,11 +626,11 @@ static void rotten_block_is_not_used_again(struct kunit *test)
 #define CLEAN_BUFFER	16
 #define CLEAN_READ	(3 * CLEAN_BUFFER)
 
-/* A device, and what is to be on it */
+/* A device, and what should be on it */
 struct clean_model {
 	struct ramzswap_blocks blocks;
 	u8 *device;
-	u64 *places;			/* for each slot, with what follows */
+	u64 *places;			/* of each slot, as the next three */
 	u16 *lengths;
 	u32 *seeds;
 	bool *pending;
@@ -607,15 +642,15 @@ struct clean_model {
 	unsigned long from;
 	unsigned long nr_written;
 	unsigned long nr_moved;
-	unsigned long full;		/* full blocks, in percent of what is wanted */
-	unsigned long most;		/* blocks after cleaning, in the same way */
+	unsigned long full;		/* blocks before any change, in percent of wanted data */
+	unsigned long most;		/* most blocks after cleaning, likewise */
 	void *scratch;
 };
 
 struct clean_param {
 	const char *name;
-	unsigned int percent;		/* of the device, of what is wanted */
-	unsigned int run;		/* neighbours in time that are wanted for as long */
+	unsigned int percent;		/* of the device that is wanted data */
+	unsigned int run;		/* neighbours that change together */
 	unsigned int max_amplification;	/* of writes, in percent */
 };
 
@@ -643,7 +678,7 @@ static void clean_empty_buffer(struct clean_model *m)
 	}
 }
 
-/* Write the buffer. @moving: what is in it is on the device already. */
+/* Write the buffer. @moving: its pages are on the device already. */
 static unsigned int clean_flush(struct kunit *test, struct clean_model *m, bool moving)
 {
 	unsigned int i, position, got, nr = 0;
@@ -700,7 +735,7 @@ static void clean_check(struct kunit *test, struct clean_model *m, unsigned int 
 	KUNIT_ASSERT_TRUE(test, test_is_filled(m->scratch, data, length, m->seeds[slot]));
 }
 
-/* Return: whether all that is wanted of a block is in the buffer. */
+/* Copy the wanted pages of a block to the buffer.  Return: whether all of them fit. */
 static bool clean_one(struct kunit *test, struct clean_model *m, unsigned long nr_block)
 {
 	const void *block = m->device + nr_block * PAGE_SIZE;
@@ -725,7 +760,7 @@ static bool clean_one(struct kunit *test, struct clean_model *m, unsigned long n
 	return true;
 }
 
-/* The buffer is empty.  Return: whether it was of use. */
+/* Clean one buffer, which is empty before.  Return: whether that paid. */
 static bool clean_some(struct kunit *test, struct clean_model *m)
 {
 	unsigned int units = ramzswap_blocks_to_clean(&m->blocks), nr = 0, i, filled = 0;
@@ -756,7 +791,7 @@ static bool clean_some(struct kunit *test, struct clean_model *m)
 	return true;
 }
 
-/* As long as it is of use */
+/* Clean as long as that pays. */
 static void clean(struct kunit *test, struct clean_model *m)
 {
 	while (clean_some(test, m))
@@ -792,7 +827,7 @@ static void clean_write(struct kunit *test, struct clean_model *m, struct rnd_st
 	m->room[i] = ramzswap_block_room(m->buffer[i]);
 }
 
-/* All blocks are full, and then each of them is half empty. */
+/* Fill all blocks, and then empty a half of each. */
 static void full_device_can_begin_to_clean(struct kunit *test)
 {
 	const unsigned int half = RAMZSWAP_BLOCK_UNITS / 2;
@@ -847,7 +882,7 @@ static void cleaning_makes_room_and_loses_nothing(struct kunit *test)
 	test_seed(test, &rnd);
 	KUNIT_ASSERT_EQ(test, ramzswap_blocks_init(&m->blocks, CLEAN_BLOCKS), 0);
 
-	/* As many slots as it takes */
+	/* Write slots until the device is as full as wanted. */
 	for (slot = 0; m->blocks.nr_units < wanted; slot++) {
 		KUNIT_ASSERT_LT(test, slot, m->nr_slots);
 		clean_write(test, m, &rnd, slot);
@@ -885,6 +920,7 @@ static struct kunit_case ramzswap_blocks_test_cases[] = {
 	KUNIT_CASE(block_is_no_other_block),
 	KUNIT_CASE(object_goes_where_it_leaves_the_least_room),
 	KUNIT_CASE(blocks_are_as_in_a_model),
+	KUNIT_CASE(search_for_a_run_ends),
 	KUNIT_CASE(blocks_are_all_handed_out),
 	KUNIT_CASE(largest_device_ends_where_it_should),
 	KUNIT_CASE(emptied_group_is_held_as_a_whole),

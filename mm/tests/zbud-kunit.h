@@ -2,9 +2,9 @@
 /*
  * KUnit tests for zbud.
  *
- * Included by mm/zbud.c, for the sake of the function that gets pages: the
- * tests make it fail.  What they check is what the allocator promises to who
- * uses it, and which page an object is put into.
+ * mm/zbud.c includes this file, so that the tests can make the function that
+ * allocates pages fail.  They check what the allocator guarantees its users, and
+ * which page it puts an object into.
  */
 
 #include <kunit/test.h>
@@ -16,7 +16,7 @@
 #include <linux/prandom.h>
 #include <linux/random.h>
 
-/* What a test knows of an object. */
+/* What a test knows about an object */
 struct zbud_test_object {
 	unsigned long handle;
 	size_t size;
@@ -26,16 +26,16 @@ struct zbud_test_object {
 struct zbud_test {
 	struct zbud_pool *pool;
 	unsigned long nr_zspages;
-	/* Contents on their way in and out. */
+	/* Contents to store or to compare */
 	u8 *buf;
-	/* A frame that counts as bad. */
+	/* A frame that counts as bad */
 	struct page *bad;
 	struct model *model;
 };
 
 #define ZBUD_TEST_GFP	(GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE)
 
-/* Pages of all pools in the system, not off by what the CPUs have yet to add. */
+/* Pages of all pools in the system, including what the CPUs have yet to add */
 static unsigned long nr_zspages(void)
 {
 	unsigned long nr = 0;
@@ -46,7 +46,7 @@ static unsigned long nr_zspages(void)
 	return nr;
 }
 
-/* The largest object that takes so many chunks, but for a whole page. */
+/* The largest object that takes @chunks chunks, unless it is a whole page */
 static size_t chunks_size(unsigned int chunks)
 {
 	return chunks * ZBUD_CHUNK_SIZE - ZBUD_HEADER_SIZE;
@@ -60,12 +60,12 @@ static void fill(u8 *buf, size_t size, u32 seed)
 	prandom_bytes_state(&rnd, buf, size);
 }
 
-/* The largest object that goes to a page of cells, and to one of slots if not. */
+/* The largest object that goes into a cell, if pages have cells */
 #define TINY_SIZE	chunks_size(ZBUD_TINY_CHUNKS)
 
 /*
- * Sizes as compressors make them: mostly small, some pages that won't shrink.
- * Of cells, there are enough of one class for it to have several pages.
+ * Sizes as compressors make them: mostly small, and some pages that do not
+ * shrink.  One class of cells gets enough objects to fill several pages.
  */
 static size_t churn_size(struct rnd_state *rnd)
 {
@@ -83,7 +83,7 @@ static size_t churn_size(struct rnd_state *rnd)
 	}
 }
 
-/* Store an object with contents that its seed tells. */
+/* Store an object whose contents follow from its seed. */
 static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
 		 size_t size, u32 seed)
 {
@@ -99,7 +99,7 @@ static int store(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj,
 	return 0;
 }
 
-/* Is what a list has the same as what a buffer has? */
+/* Does a scatterlist have the same contents as a buffer? */
 static bool sg_same(struct scatterlist *sg, const u8 *buf, size_t size)
 {
 	struct sg_mapping_iter miter;
@@ -116,7 +116,7 @@ static bool sg_same(struct scatterlist *sg, const u8 *buf, size_t size)
 	return ok && at == size;
 }
 
-/* Is the object what was stored? */
+/* Does the object still have the contents that were stored? */
 static bool same(struct zbud_pool *pool, u8 *buf, struct zbud_test_object *obj)
 {
 	struct scatterlist sg[ZBUD_SG_ENTRIES];
@@ -148,7 +148,7 @@ static struct page *no_page(gfp_t gfp, int nid)
 	return NULL;
 }
 
-/* The same, in a page with slots: if there are no cells, also what is tiny. */
+/* The same, in a page with slots, where tiny objects go as well if there are no cells */
 static void must_store_in_slot(struct kunit *test, struct zbud_test_object *obj,
 			       size_t size)
 {
@@ -250,7 +250,7 @@ static void use_shards(struct kunit *test, unsigned int nr)
 	zbud_destroy_pool(t->pool);
 	t->pool = create_pool(nr);
 	KUNIT_ASSERT_NOT_NULL(test, t->pool);
-	/* The worker would make results depend on time: see use_compaction(). */
+	/* The worker would make results depend on time, see use_compaction(). */
 	disable_delayed_work_sync(&t->pool->compaction);
 }
 
@@ -259,7 +259,7 @@ static void use_compaction(struct zbud_pool *pool)
 	enable_delayed_work(&pool->compaction);
 }
 
-/* For tests that have to know which page an object finds. */
+/* For tests that have to know which page an object goes to */
 static void use_one_shard(struct kunit *test)
 {
 	use_shards(test, 1);
@@ -293,7 +293,7 @@ static void a_page_holds_as_many_objects_as_it_has_slots(struct kunit *test)
 
 static void an_object_goes_to_the_fullest_page_with_room(struct kunit *test)
 {
-	/* Free chunks of the pages, and what the objects then need. */
+	/* Free chunks of each page; chunks of each object, and the page that it should get */
 	static const u8 room[] = { 30, 22, 50, 26, 23, 90 };
 	static const struct {
 		u8 chunks;
@@ -384,12 +384,12 @@ static void a_pinned_page_is_not_rearranged(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[5].handle, sg,
 					      objs[5].size), 0);
 
-	/* It would have to move something, and goes elsewhere. */
+	/* To fit here, it would have to move others, so it goes elsewhere. */
 	must_store(test, &big, chunks_size(ZBUD_CHUNKS / 4));
 	KUNIT_EXPECT_FALSE(test, same_page(&big, &objs[0]));
 	zbud_free(t->pool, &big.handle);
 
-	/* These need not: one to the byte, one with its own slot. */
+	/* These move nothing: one fits to the byte, one takes a free slot. */
 	must_store(test, &small, chunks_size(ZBUD_CHUNKS / 8));
 	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
 	zbud_free(t->pool, &small.handle);
@@ -398,7 +398,7 @@ static void a_pinned_page_is_not_rearranged(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, same_page(&small, &objs[0]));
 	zbud_free(t->pool, &small.handle);
 
-	/* The reader has seen nothing of it. */
+	/* The reader's data has not moved. */
 	KUNIT_EXPECT_EQ(test, objs[5].handle, word);
 	fill(t->buf, objs[5].size, objs[5].seed);
 	KUNIT_EXPECT_TRUE(test, sg_same(sg, t->buf, objs[5].size));
@@ -466,7 +466,7 @@ static void an_object_with_a_strange_header_is_refused(struct kunit *test)
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle,
 						      sg, size), -EIO);
-		/* Others do not look at what they free. */
+		/* Without CONFIG_DEBUG_VM, zbud_free() does not check the word. */
 		if (IS_ENABLED(CONFIG_DEBUG_VM)) {
 			word = objs[0].handle;
 			zbud_free(t->pool, &objs[0].handle);
@@ -496,7 +496,7 @@ static void a_damaged_handle_is_refused(struct kunit *test)
 	must_store(test, &obj, size);
 	word = obj.handle;
 
-	/* A frame of nobody's, one of another pool, and a place without an object. */
+	/* A frame that is in no pool, one of another pool, and places without an object */
 	other.page = virt_to_page(t->buf);
 	words[0] = (page_to_pfn(other.page) << ZBUD_SHARD_BITS) << ZBUD_PLACE_BITS;
 	words[1] = word;
@@ -522,16 +522,17 @@ static void a_damaged_handle_is_refused(struct kunit *test)
 /* === Tiny objects ======================================================== */
 
 #define TINY_OBJECTS	6000U
+#define LARGE_OBJECTS	1500U
 
-/* What zsmalloc takes: classes from 32 bytes on in steps of 1/256 of a page. */
+/* The size that zsmalloc takes: classes from 32 bytes on, in steps of 1/256 of a page */
 static size_t zsmalloc_size(size_t size)
 {
 	size += ZBUD_HEADER_SIZE;
 	return 32 + (size > 32 ? round_up(size - 32, PAGE_SIZE / 256) : 0);
 }
 
-/* Objects of up to @max bytes, and of no less than @min. */
-static struct zbud_test_object *tiny_objects(struct kunit *test, size_t min,
+/* @nr objects of up to @max bytes, and of no less than @min. */
+static struct zbud_test_object *some_objects(struct kunit *test, unsigned int nr, size_t min,
 					     size_t max, size_t *zsmalloc)
 {
 	struct zbud_test *t = test->priv;
@@ -539,11 +540,11 @@ static struct zbud_test_object *tiny_objects(struct kunit *test, size_t min,
 	struct rnd_state rnd;
 	unsigned int i;
 
-	objs = kunit_kcalloc(test, TINY_OBJECTS, sizeof(*objs), GFP_KERNEL);
+	objs = kunit_kcalloc(test, nr, sizeof(*objs), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, objs);
 	prandom_seed_state(&rnd, 1);
 	*zsmalloc = 0;
-	for (i = 0; i < TINY_OBJECTS; i++) {
+	for (i = 0; i < nr; i++) {
 		size_t size = min + prandom_u32_state(&rnd) % (max - min + 1);
 
 		KUNIT_ASSERT_EQ(test, store(t->pool, t->buf, &objs[i], size, i), 0);
@@ -564,20 +565,39 @@ static void tiny_objects_take_what_they_take_in_zsmalloc(struct kunit *test)
 	while (zsmalloc_size(min) < PAGE_SIZE >> ZBUD_CELL_BITS)
 		min++;
 	for (size = min; size <= chunks_size(ZBUD_TINY_CHUNKS + 2); size += ZBUD_HEADER_SIZE) {
-		objs = tiny_objects(test, size, size, &zsmalloc);
+		objs = some_objects(test, TINY_OBJECTS, size, size, &zsmalloc);
 		bytes = zbud_total_pages(t->pool) * PAGE_SIZE;
 		KUNIT_EXPECT_LE_MSG(test, bytes, zsmalloc * 115 / 100,
 				    "objects of %zu bytes", size);
 		free_objects(test, objs, TINY_OBJECTS);
 		kunit_kfree(test, objs);
 	}
-	objs = tiny_objects(test, min, TINY_SIZE, &zsmalloc);
+	objs = some_objects(test, TINY_OBJECTS, min, TINY_SIZE, &zsmalloc);
 	bytes = zbud_total_pages(t->pool) * PAGE_SIZE;
 	KUNIT_EXPECT_LE(test, bytes, zsmalloc * 115 / 100);
 	free_objects(test, objs, TINY_OBJECTS);
 }
 
-/* Few of them need no pages of their own. */
+/* Most sizes leave a hole in each page that no other object fits into. */
+static void equal_objects_take_what_they_take_in_zsmalloc(struct kunit *test)
+{
+	struct zbud_test *t = test->priv;
+	struct zbud_test_object *objs;
+	size_t size, zsmalloc, bytes;
+
+	use_one_shard(test);
+	for (size = TINY_SIZE + 1; size <= chunks_size(ZBUD_CHUNKS - 1);
+	     size += ZBUD_CHUNK_SIZE + ZBUD_HEADER_SIZE) {
+		objs = some_objects(test, LARGE_OBJECTS, size, size, &zsmalloc);
+		bytes = zbud_total_pages(t->pool) * PAGE_SIZE;
+		KUNIT_EXPECT_LE_MSG(test, bytes, zsmalloc * 115 / 100,
+				    "objects of %zu bytes", size);
+		free_objects(test, objs, LARGE_OBJECTS);
+		kunit_kfree(test, objs);
+	}
+}
+
+/* A few tiny objects need no pages of their own. */
 static void tiny_objects_fill_what_others_leave(struct kunit *test)
 {
 	struct zbud_test_object objs[3] = {}, tiny[2] = {};
@@ -591,13 +611,13 @@ static void tiny_objects_fill_what_others_leave(struct kunit *test)
 	must_store(test, &tiny[0], 1);
 	KUNIT_EXPECT_TRUE(test, same_page(&tiny[0], &objs[0]));
 
-	/* They do not take a slot that others need. */
+	/* Tiny objects do not take the last slot of a page that has room for others. */
 	must_store(test, &objs[1], chunks_size(ZBUD_CHUNKS - ZBUD_TINY_CHUNKS - 1));
 	must_store(test, &tiny[1], 1);
 	KUNIT_EXPECT_TRUE(test, page_has_cells(handle_page(tiny[1].handle)));
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 3);
 
-	/* Where there are cells already, one of these is taken. */
+	/* If there is a free cell, the next tiny object takes it. */
 	zbud_free(t->pool, &tiny[0].handle);
 	must_store(test, &tiny[0], 1);
 	KUNIT_EXPECT_TRUE(test, same_page(&tiny[0], &tiny[1]));
@@ -622,7 +642,7 @@ static void a_cell_that_was_freed_is_not_found(struct kunit *test)
 		must_store(test, &objs[i], 20);
 	word = objs[0].handle;
 
-	/* In a page that is only being made, there is none. */
+	/* A page that is still being set up has no objects. */
 	cells = page_cells(handle_page(word));
 	units = cells->units;
 	cells->units = 0;
@@ -633,7 +653,7 @@ static void a_cell_that_was_freed_is_not_found(struct kunit *test)
 	cells->units = units;
 
 	zbud_free(t->pool, &objs[0].handle);
-	/* One that is free, and one that never was anything else. */
+	/* A cell that was freed, and one that was never used */
 	for (i = 0; i < 2; i++) {
 		objs[0].handle = i ? word | (ZBUD_SLOTS - 1) : word;
 		kunit_warning_suppress(test) {
@@ -654,7 +674,7 @@ static void pages_of_cells_are_compacted(struct kunit *test)
 	unsigned int i;
 
 	use_one_shard(test);
-	objs = tiny_objects(test, 1, TINY_SIZE, &zsmalloc);
+	objs = some_objects(test, TINY_OBJECTS, 1, TINY_SIZE, &zsmalloc);
 	for (i = 0; i < TINY_OBJECTS; i++) {
 		if (i % 2)
 			half += zsmalloc_size(objs[i].size);
@@ -667,7 +687,7 @@ static void pages_of_cells_are_compacted(struct kunit *test)
 	free_objects(test, objs, TINY_OBJECTS);
 }
 
-/* Where a stray write has made a free cell look used, nothing is stored. */
+/* If a stray write made a free cell look used, zbud stores nothing in it. */
 static void a_damaged_cell_is_not_used(struct kunit *test)
 {
 	struct zbud_test *t = test->priv;
@@ -701,7 +721,7 @@ static void a_damaged_cell_is_not_used(struct kunit *test)
 
 /* === Split objects ======================================================= */
 
-/* Two pages with so many free chunks, and nothing else in the pool. */
+/* Make two pages with @a and @b free chunks; the pool has no others. */
 static void make_holes(struct kunit *test, struct zbud_test_object *fillers,
 		       unsigned int a, unsigned int b)
 {
@@ -712,7 +732,7 @@ static void make_holes(struct kunit *test, struct zbud_test_object *fillers,
 	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
 }
 
-/* What fits into two holes, if the first is no smaller than the second. */
+/* The largest object that fits into two holes, of which the first is no smaller */
 static size_t split_size(unsigned int a, unsigned int b)
 {
 	return (a + b) * ZBUD_CHUNK_SIZE - 3 * ZBUD_HEADER_SIZE;
@@ -732,7 +752,7 @@ static void an_object_is_split_over_holes_of_any_size(struct kunit *test)
 
 			if (size_is_tiny(size))
 				continue;
-			/* In either order. */
+			/* Make them in either order. */
 			if ((a ^ b) & 1)
 				make_holes(test, fillers, a, b);
 			else
@@ -758,6 +778,43 @@ static void an_object_is_split_over_holes_of_any_size(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 0);
 		}
 	}
+}
+
+/* Holes of a page's worth that are too small for both parts take the first one. */
+static void a_hole_and_a_new_page_take_an_object(struct kunit *test)
+{
+	struct zbud_test_object fillers[5] = {}, objs[2] = {};
+	const unsigned int hole = ZBUD_CHUNKS / 4;
+	const size_t size = chunks_size(ZBUD_CHUNKS - hole);
+	struct scatterlist sg[ZBUD_SG_ENTRIES];
+	struct zbud_test *t = test->priv;
+	unsigned int i;
+
+	use_one_shard(test);
+	/* Its hole is smaller. */
+	must_store(test, &fillers[4], chunks_size(ZBUD_CHUNKS - hole + 1));
+	for (i = 0; i < 4; i++)
+		must_store(test, &fillers[i], size);
+	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 5);
+
+	must_store(test, &objs[0], size);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 6);
+	for (i = 0; i < 4 && !same_page(&objs[0], &fillers[i]); i++)
+		;
+	KUNIT_EXPECT_LT(test, i, 4);
+	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[0].handle, sg, size), 0);
+	KUNIT_EXPECT_EQ(test, sg_nents(sg), 2);
+	KUNIT_EXPECT_EQ(test, sg[0].length,
+			hole * ZBUD_CHUNK_SIZE - 2 * ZBUD_HEADER_SIZE);
+	zbud_read_end(sg);
+
+	/* A page has a page to itself. */
+	must_store(test, &objs[1], PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 7);
+	for (i = 0; i < ARRAY_SIZE(objs); i++)
+		must_be_same(test, &objs[i]);
+	free_objects(test, fillers, ARRAY_SIZE(fillers));
+	free_objects(test, objs, ARRAY_SIZE(objs));
 }
 
 static void a_split_object_can_be_shortened(struct kunit *test)
@@ -792,8 +849,8 @@ static void a_split_object_can_be_shortened(struct kunit *test)
 }
 
 /*
- * If no page that is as full as the first part wants it has room, as it is
- * pinned, the page that is taken instead may be the best for the second part.
+ * The page with the best hole for the first part may be pinned.  Then the page
+ * that the first part takes instead may also be the best one for the second part.
  */
 static void both_parts_may_be_in_a_page_that_is_rearranged(struct kunit *test)
 {
@@ -861,12 +918,12 @@ static void a_lost_second_part_is_an_error(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, handle_run(t->pool->shards, obj.handle, &first));
 	link = read_header(&first, 1);
 
-	/* To somebody else's object, and to no page at all. */
+	/* The link points to another object. */
 	write_header(&first, 1, fillers[0].handle);
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
 	}
-	/* The second part is somebody else's. */
+	/* The second part says that it belongs to another object. */
 	write_header(&first, 1, link);
 	KUNIT_ASSERT_TRUE(test, handle_run(t->pool->shards, link, &second));
 	header = read_header(&second, 0);
@@ -875,13 +932,14 @@ static void a_lost_second_part_is_an_error(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
 	}
 	write_header(&second, 0, header);
+	/* The link points to no page at all. */
 	write_header(&first, 1, ULONG_MAX);
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
 		word = obj.handle;
 		zbud_free(t->pool, &obj.handle);
 		KUNIT_EXPECT_EQ(test, obj.handle, 0);
-		/* The word may be somebody else's now, and is not to be written. */
+		/* Another owner may use the word now, so zbud must not write it. */
 		KUNIT_EXPECT_FALSE(test, owner_agrees(&first));
 	}
 
@@ -910,7 +968,7 @@ static void out_of_memory_leaves_nothing_behind(struct kunit *test)
 	for (i = 0; i < 3; i++)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 4));
 
-	/* With objects there: what fits still goes in, what does not fails. */
+	/* In a pool with objects, those that fit are stored, and others fail. */
 	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
 	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &none,
 				    chunks_size(ZBUD_CHUNKS / 4) + 1, 1), -ENOMEM);
@@ -943,7 +1001,7 @@ static void a_second_part_without_room_takes_the_first_back(struct kunit *test)
 	nr_free = t->pool->shards[0].nr_free;
 	KUNIT_ASSERT_EQ(test, nr_free, 60 + 50);
 
-	/* The reader prevents that the two holes become one. */
+	/* The reader keeps the two holes from becoming one. */
 	kunit_activate_static_stub(test, get_page_from_buddy, no_page);
 	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle, sg, 1), 0);
 	KUNIT_EXPECT_EQ(test, store(t->pool, t->buf, &split, split_size(60, 50), 1),
@@ -983,7 +1041,7 @@ static struct folio *migration_target(struct folio *src, unsigned long private)
 	return folio_alloc(ZBUD_TEST_GFP, 0);
 }
 
-/* Migrate a page as compaction does.  The caller has a reference to it. */
+/* Migrate a page as memory compaction does.  The caller has a reference to it. */
 static bool migrate(struct page *page)
 {
 	LIST_HEAD(pages);
@@ -1031,7 +1089,7 @@ static void a_migrated_page_takes_its_objects_along(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
 
-	/* The new page is as good as the old one. */
+	/* The new page takes objects as the old one did. */
 	must_store(test, &more, chunks_size(ZBUD_CHUNKS / 2 - ZBUD_CHUNKS / 8));
 	KUNIT_EXPECT_TRUE(test, same_page(&more, &objs[0]));
 
@@ -1063,7 +1121,7 @@ static void both_parts_of_an_object_can_be_migrated(struct kunit *test)
 		must_be_same(test, &obj);
 	}
 
-	/* A reader holds both. */
+	/* A reader pins both pages. */
 	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, obj.size), 0);
 	for (i = 0; i < 2; i++)
 		must_migrate(test, &fillers[i], false);
@@ -1090,7 +1148,7 @@ static void a_pinned_page_is_not_migrated(struct kunit *test)
 	must_migrate(test, &obj, false);
 	zbud_read_end(sg);
 
-	/* Nor if it was pinned after it was isolated. */
+	/* Nor can a page that was pinned after it was isolated. */
 	page = handle_page(obj.handle);
 	KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
 	KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, size), 0);
@@ -1116,14 +1174,14 @@ static void an_isolated_page_can_be_emptied(struct kunit *test)
 	if (!IS_ENABLED(CONFIG_MIGRATION))
 		kunit_skip(test, "no CONFIG_MIGRATION");
 
-	/* Then it is migrated, or put back. */
+	/* In the end, the page is migrated or put back. */
 	for (how = 0; how < 2; how++) {
 		for (i = 0; i < 2; i++)
 			must_store(test, &objs[i], size);
 		page = handle_page(objs[0].handle);
 		KUNIT_ASSERT_TRUE(test, isolate_folio_to_list(page_folio(page), &pages));
 
-		/* It gets no objects while it is away. */
+		/* It gets no objects while it is isolated. */
 		must_store(test, &more, size);
 		KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[0]));
 		zbud_free(t->pool, &more.handle);
@@ -1154,7 +1212,7 @@ static void a_corrupt_page_is_not_migrated(struct kunit *test)
 	must_store(test, &objs[1], size);
 	run.page = handle_page(objs[0].handle);
 
-	/* Another object's word, and an address where there is nothing. */
+	/* The word of another object, and an address that is not mapped */
 	write_header(&run, 0, (unsigned long)&objs[1].handle);
 	kunit_warning_suppress(test)
 		must_migrate(test, &objs[0], false);
@@ -1170,7 +1228,7 @@ static void a_corrupt_page_is_not_migrated(struct kunit *test)
 
 /* === Handles that move =================================================== */
 
-/* Use another word as the handle for a moment. */
+/* Move the handle to another word, and back. */
 static void move_handle_there_and_back(struct zbud_pool *pool,
 				       struct zbud_test_object *obj)
 {
@@ -1191,7 +1249,7 @@ static void an_object_keeps_its_bytes_under_another_handle(struct kunit *test)
 	make_holes(test, fillers, 60, 50);
 	for (i = ARRAY_SIZE(sizes); i--; )
 		must_store(test, &objs[i], sizes[i]);
-	/* The holes hold one object of two parts. */
+	/* One object is split over the two holes. */
 	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2 + 3);
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -1238,13 +1296,13 @@ static void the_footprint_is_what_an_object_takes(struct kunit *test)
 
 #define POOL_OBJECTS	4000U
 
-/* Let the worker do now what it would do later, if there is anything. */
+/* If compaction is pending, run it now. */
 static void finish_compaction(struct zbud_pool *pool)
 {
 	flush_delayed_work(&pool->compaction);
 }
 
-/* A pool with objects of many sizes, of which a random half is free again. */
+/* Fill a pool with objects of many sizes, and free a random half of them. */
 static struct zbud_test_object *half_freed_pool(struct kunit *test, size_t *bytes)
 {
 	struct zbud_test *t = test->priv;
@@ -1283,13 +1341,13 @@ static void what_is_freed_comes_back_by_itself(struct kunit *test)
 
 	KUNIT_EXPECT_GT(test, before * PAGE_SIZE, bytes * 130 / 100);
 	KUNIT_EXPECT_LE(test, after * PAGE_SIZE, bytes * 115 / 100);
-	/* All done, and nothing more to do. */
+	/* Compaction is done and has nothing left to do. */
 	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&t->pool->compaction));
 
 	free_objects(test, objs, POOL_OBJECTS);
 }
 
-/* Pages that a pool keeps for its objects, after a few of many are left */
+/* Return: how many pages a pool keeps when few of its many objects are left. */
 static unsigned long pages_kept(struct kunit *test, size_t min, size_t max,
 				unsigned int nr_shards, size_t *bytes)
 {
@@ -1404,7 +1462,7 @@ static void compaction_ends_where_there_is_nothing_to_gain(struct kunit *test)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
 	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), nr / 2);
 
-	/* Half of each page is free, and the other half is being read. */
+	/* One half of each page is being read, and the other half is freed. */
 	for (i = 0; i < nr; i += 2)
 		KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[i].handle,
 						      sg[i], 1), 0);
@@ -1426,32 +1484,36 @@ static void compaction_ends_where_there_is_nothing_to_gain(struct kunit *test)
 	free_objects(test, objs, nr);
 }
 
-/* What cannot be moved is gone, and what is left is worth it after all. */
+/* Once the objects that do not fit elsewhere are freed, compacting the rest pays. */
 static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 {
 	const unsigned int nr_large = 192, nr_pages = 32, nr_small = nr_pages * ZBUD_SLOTS;
-	struct zbud_test_object *large, *small;
+	struct zbud_test_object *large, *small, *fillers;
 	struct zbud_test *t = test->priv;
 	unsigned long compacted, left;
 	unsigned int i, k, next = 1;
 
-	large = kunit_kcalloc(test, nr_large + nr_small, sizeof(*large), GFP_KERNEL);
+	large = kunit_kcalloc(test, 2 * nr_large + nr_small, sizeof(*large), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, large);
 	small = large + nr_large;
+	fillers = small + nr_small;
 	use_one_shard(test);
 	use_compaction(t->pool);
 	for (i = 0; i < nr_small; i++)
 		must_store(test, &small[i], chunks_size(ZBUD_CHUNKS / ZBUD_SLOTS));
-	/* Two parts of it would not fit into what two others leave. */
-	for (i = 0; i < nr_large; i++)
+	/* Even split in two, it does not fit into the holes that two others leave. */
+	for (i = 0; i < nr_large; i++) {
 		must_store(test, &large[i], chunks_size(ZBUD_CHUNKS * 3 / 4));
+		must_store(test, &fillers[i], chunks_size(ZBUD_CHUNKS / 4));
+	}
+	free_objects(test, fillers, nr_large);
 	KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), nr_pages + nr_large);
 	zbud_free(t->pool, &large[0].handle);
 	finish_compaction(t->pool);
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), nr_pages + nr_large - 1);
 	compacted = zbud_pages_compacted(t->pool);
 
-	/* There never is more free space than now, and never less than an eighth. */
+	/* The free space never exceeds what there is now, nor falls below an eighth. */
 	for (i = 0; i < nr_small; i++) {
 		for (k = 0; i % 3 == 2 && k < 16 / ZBUD_SLOTS; k++)
 			zbud_free(t->pool, &large[next++].handle);
@@ -1460,7 +1522,7 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 	}
 	free_objects(test, large, nr_large);
 	left = zbud_total_pages(t->pool);
-	/* If the loop was slow, compaction has run meanwhile. */
+	/* If the loop was slow, compaction may have run already. */
 	if (zbud_pages_compacted(t->pool) == compacted)
 		KUNIT_EXPECT_EQ(test, left, nr_pages);
 	finish_compaction(t->pool);
@@ -1468,7 +1530,7 @@ static void a_shard_that_has_shrunk_is_compacted(struct kunit *test)
 	free_objects(test, small, nr_small);
 }
 
-/* The lock is dropped between one object and the next. */
+/* Compaction drops the lock after each object. */
 static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 {
 	struct zbud_test_object objs[2] = {}, rest = {}, more = {};
@@ -1487,7 +1549,7 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 		must_store(test, &rest, chunks_size(ZBUD_CHUNKS * 3 / 4));
 		KUNIT_ASSERT_EQ(test, zbud_total_pages(t->pool), 2);
 
-		/* Nobody else takes it away, or adds to it. */
+		/* Nobody else migrates the page, or adds to it. */
 		page = isolate_sparsest_page(shard);
 		slot = 0;
 		KUNIT_ASSERT_PTR_EQ(test, page, handle_page(objs[0].handle));
@@ -1503,13 +1565,13 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 		must_be_same(test, &objs[1]);
 
 		if (how) {
-			/* What is left is freed meanwhile. */
+			/* The remaining object is freed meanwhile. */
 			free_objects(test, &objs[1], 1);
 			KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 1);
 			KUNIT_EXPECT_EQ(test, move_first_run(shard, page, &slot),
 					ZBUD_EMPTIED);
 		} else {
-			/* What is left is read meanwhile. */
+			/* The remaining object is read meanwhile. */
 			KUNIT_ASSERT_EQ(test, zbud_read_begin(t->pool, &objs[1].handle,
 							      sg, objs[1].size), 0);
 			KUNIT_EXPECT_EQ(test, move_first_run(shard, page, &slot),
@@ -1526,7 +1588,7 @@ static void a_page_can_be_used_while_it_is_emptied(struct kunit *test)
 	}
 }
 
-/* It goes on where it stopped, and passes over shards that gave up. */
+/* The shrinker continues where it stopped, and skips shards that gave up. */
 static void the_shrinker_goes_round(struct kunit *test)
 {
 	struct shrink_control sc = { .gfp_mask = GFP_KERNEL, .nr_to_scan = 1 };
@@ -1566,7 +1628,7 @@ static bool is_bad(struct page *page)
 	return page == t->bad;
 }
 
-/* What memory_failure() does to the frame of an object; NULL undoes it. */
+/* Mark a frame as bad, as memory_failure() does; NULL undoes that. */
 static void poison(struct kunit *test, struct page *page)
 {
 	struct zbud_test *t = test->priv;
@@ -1594,7 +1656,7 @@ static void only_objects_in_a_bad_frame_are_lost(struct kunit *test)
 	run.page = handle_page(objs[0].handle);
 	KUNIT_ASSERT_TRUE(test, same_page(&objs[0], &objs[1]));
 
-	/* Nothing that is there is looked at, so it may be anything. */
+	/* zbud never reads the contents of a bad frame. */
 	write_header(&run, 0, ULONG_MAX);
 	poison(test, run.page);
 	for (i = 0; i < 2; i++)
@@ -1603,7 +1665,7 @@ static void only_objects_in_a_bad_frame_are_lost(struct kunit *test)
 	move_handle_there_and_back(t->pool, &objs[0]);
 	must_be_same(test, &other);
 
-	/* It is not used for anything, now or after a part of it is free. */
+	/* zbud stores nothing in it, now or after a part of it is free. */
 	if (IS_ENABLED(CONFIG_MIGRATION))
 		must_migrate(test, &objs[1], false);
 	must_store(test, &more, size);
@@ -1614,7 +1676,7 @@ static void only_objects_in_a_bad_frame_are_lost(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, same_page(&more, &objs[1]));
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 3);
 
-	/* It leaves the pool with the last object. */
+	/* The frame leaves the pool when its last object is freed. */
 	zbud_free(t->pool, &objs[1].handle);
 	KUNIT_EXPECT_EQ(test, zbud_total_pages(t->pool), 2);
 	free_objects(test, &more, 1);
@@ -1644,12 +1706,18 @@ static void a_split_object_with_a_part_in_a_bad_frame_is_lost(struct kunit *test
 		KUNIT_EXPECT_EQ(test, zbud_read_begin(t->pool, &obj.handle, sg, 1), -EIO);
 		if (i)
 			move_handle_there_and_back(t->pool, &obj);
-		/* Moving the second part would write to the first one. */
+		/* The second part must not move: that would write to the first one. */
 		if (!i)
 			KUNIT_EXPECT_FALSE(test, owner_agrees(&parts.parts[1]));
 		must_be_same(test, &fillers[1 - i]);
 		zbud_free(t->pool, &obj.handle);
 		KUNIT_EXPECT_EQ(test, shard->nr_lost, !i);
+		/* It does not keep its page from being migrated. */
+		if (!i && IS_ENABLED(CONFIG_MIGRATION)) {
+			must_migrate(test, &fillers[1], true);
+			must_be_same(test, &fillers[1]);
+			parts.parts[1].page = handle_page(fillers[1].handle);
+		}
 		zbud_free(t->pool, &fillers[0].handle);
 		zbud_free(t->pool, &fillers[1].handle);
 		poison(test, NULL);
@@ -1664,7 +1732,7 @@ static void a_split_object_with_a_part_in_a_bad_frame_is_lost(struct kunit *test
 	}
 }
 
-/* Whatever is wrong with a page, compaction goes on with the others. */
+/* If something is wrong with a page, compaction continues with the others. */
 static void compaction_passes_over(struct kunit *test, bool bad)
 {
 	struct zbud_test_object objs[16] = {};
@@ -1679,7 +1747,7 @@ static void compaction_passes_over(struct kunit *test, bool bad)
 		must_store(test, &objs[i], chunks_size(ZBUD_CHUNKS / 2));
 	for (i = 1; i < nr; i += 2)
 		zbud_free(t->pool, &objs[i].handle);
-	/* The one that it would empty first */
+	/* The page that compaction would empty first */
 	run.page = sparsest_page(shard);
 	for (i = 0; handle_page(objs[i].handle) != run.page; i += 2)
 		;
@@ -1712,7 +1780,7 @@ static void compaction_passes_over_a_corrupt_page(struct kunit *test)
 #define MODEL_OBJECTS	400U
 #define MODEL_PINS	4U
 #define MODEL_STEPS	1000000U
-/* A slow machine, or one with large pages, does as many as it can meanwhile. */
+/* A slow machine, or one with large pages, does as many steps as it can in this time. */
 #define MODEL_SECONDS	120
 
 struct model {
@@ -1723,7 +1791,7 @@ struct model {
 		struct scatterlist sg[ZBUD_SG_ENTRIES];
 	} pins[MODEL_PINS];
 	bool no_memory;
-	/* Pages of cells that were migrated, and emptied by compaction. */
+	/* Pages of cells that were migrated, and that compaction emptied */
 	unsigned int migrated;
 	unsigned int emptied;
 };
@@ -1750,7 +1818,7 @@ static struct page *model_page(gfp_t gfp, int nid)
 	return t->model->no_memory ? NULL : alloc_pages_node(nid, gfp, 0);
 }
 
-/* Is a page as it should be?  Adds up what it has. */
+/* Is a page consistent?  Add its parts to *@nr_parts. */
 static bool page_consistent(struct zbud_shard *shard, struct page *page,
 			    unsigned int bucket, unsigned int *nr_parts)
 {
@@ -1775,7 +1843,7 @@ static bool page_consistent(struct zbud_shard *shard, struct page *page,
 	return nr && bytes + chunks_to_bytes(page_free_chunks(page)) == PAGE_SIZE;
 }
 
-/* Is each object what was stored, of those in a page, or of all? */
+/* Do all objects in @page, or in the pool if it is NULL, have their contents? */
 static bool objects_same(struct zbud_test *t, struct model *m, struct page *page)
 {
 	unsigned int i;
@@ -1790,7 +1858,7 @@ static bool objects_same(struct zbud_test *t, struct model *m, struct page *page
 	return true;
 }
 
-/* Is all that the pool says of itself true, and is nothing in it but objs? */
+/* Do the pool's counters match the model?  Return: NULL, or what is wrong. */
 static const char *pool_wrong(struct zbud_test *t, struct model *m)
 {
 	struct zbud_pool *pool = t->pool;
@@ -1844,7 +1912,7 @@ static const char *pool_wrong(struct zbud_test *t, struct model *m)
 	return objects_same(t, m, NULL) ? NULL : "some object has changed";
 }
 
-/* One step of the million.  Return: NULL, or what is wrong. */
+/* Do one of the million steps.  Return: NULL, or what is wrong. */
 static const char *model_step(struct zbud_test *t, struct model *m)
 {
 	struct zbud_test_object *obj = &m->objs[model_random(m, MODEL_OBJECTS)];
@@ -1855,7 +1923,7 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 	int err;
 
 	switch (model_random(m, 16)) {
-	case 0:	/* end one reader, whose data has stayed where it was */
+	case 0:	/* end a read; the data must not have moved */
 		obj = m->pins[i].obj;
 		if (!obj)
 			return NULL;
@@ -1865,7 +1933,7 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 		zbud_read_end(m->pins[i].sg);
 		m->pins[i].obj = NULL;
 		return NULL;
-	case 1:	/* begin one */
+	case 1:	/* begin a read */
 		if (m->pins[i].obj || !obj->handle)
 			return NULL;
 		if (zbud_read_begin(t->pool, &obj->handle, m->pins[i].sg, obj->size))
@@ -1905,7 +1973,7 @@ static const char *model_step(struct zbud_test *t, struct model *m)
 		if (err && (!m->no_memory || err != -ENOMEM || obj->handle ||
 			    zbud_total_pages(t->pool) != pages))
 			return "an allocation did not fail as it should";
-		/* It may have moved others together. */
+		/* Storing it may have moved other objects of the page. */
 		return err || objects_same(t, m, handle_page(obj->handle)) ?
 			NULL : "an object beside a new one has changed";
 	}
@@ -1921,7 +1989,7 @@ static void a_million_steps_agree_with_a_model(struct kunit *test)
 	struct model *m;
 
 	kunit_info(test, "seed %u\n", seed);
-	/* Few, so that each has enough pages to be compacted. */
+	/* Few shards, so that each has enough pages to compact */
 	use_shards(test, 2);
 	m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, m);
@@ -2014,7 +2082,7 @@ static int churner_fn(void *arg)
 	return 0;
 }
 
-/* Migrate whatever pool pages there are, until told to stop. */
+/* Migrate pages of the pool until told to stop. */
 static int migrator_fn(void *arg)
 {
 	unsigned long pfn, *migrated = arg;
@@ -2038,7 +2106,7 @@ struct compactor {
 	unsigned long nr_pages;
 };
 
-/* Empty pages, whether that is worth it or not, until told to stop. */
+/* Compact until told to stop, whether that pays or not. */
 static int compactor_fn(void *arg)
 {
 	struct compactor *c = arg;
@@ -2120,7 +2188,7 @@ static int zbud_test_init(struct kunit *test)
 	return 0;
 }
 
-/* Nothing may be left in the pool, whatever the test was. */
+/* Every test must leave the pool empty. */
 static void zbud_test_exit(struct kunit *test)
 {
 	struct zbud_test *t = test->priv;
@@ -2146,11 +2214,13 @@ static struct kunit_case zbud_test_cases[] = {
 	KUNIT_CASE_PARAM(an_object_with_a_strange_header_is_refused, kind_gen_params),
 	KUNIT_CASE_PARAM(a_damaged_handle_is_refused, kind_gen_params),
 	KUNIT_CASE(tiny_objects_take_what_they_take_in_zsmalloc),
+	KUNIT_CASE(equal_objects_take_what_they_take_in_zsmalloc),
 	KUNIT_CASE(tiny_objects_fill_what_others_leave),
 	KUNIT_CASE(a_cell_that_was_freed_is_not_found),
 	KUNIT_CASE(pages_of_cells_are_compacted),
 	KUNIT_CASE(a_damaged_cell_is_not_used),
 	KUNIT_CASE(an_object_is_split_over_holes_of_any_size),
+	KUNIT_CASE(a_hole_and_a_new_page_take_an_object),
 	KUNIT_CASE(a_split_object_can_be_shortened),
 	KUNIT_CASE(both_parts_may_be_in_a_page_that_is_rearranged),
 	KUNIT_CASE(a_lost_second_part_is_an_error),

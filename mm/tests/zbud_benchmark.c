@@ -9,14 +9,14 @@
  *   objects     how many objects are stored at a time
  *   threads     how many threads contend
  *   operations  how many operations each of these does
- *   one_stores  whether one thread stores what is there when they begin, as
- *               kswapd may have, or each its own
+ *   one_stores  whether one thread stores the initial objects of all threads, as
+ *               kswapd may do, or each thread its own
  *   measure     write an allocator's name: speed and memory, one thread
  *   contend     write an allocator's name: many threads on one pool
  *   results     of the last run: lines of a name and a number
  *
  * All times are in nanoseconds.  A run takes all the memory that the objects
- * need, so it is nothing for a machine that does something else.
+ * need, so do not run it on a production machine.
  */
 
 #include <linux/completion.h>
@@ -55,7 +55,7 @@
 /* When to look how many pages a burst of frees gave back, in ms. */
 static const unsigned int burst_ms[] = { 0, 10, 50, 100, 200, 500, 1000 };
 
-static DEFINE_MUTEX(bench_lock); /* guards all that follows */
+static DEFINE_MUTEX(bench_lock); /* guards everything below */
 static u16 sizes[MAX_SIZES];
 static unsigned int nr_sizes;
 static u32 nr_objects = 60000;
@@ -64,14 +64,13 @@ static u32 nr_operations = 100000;
 static bool one_stores;
 static char results_text[PAGE_SIZE];
 static struct seq_buf results;
-/* Every object is a piece of this, of up to PAGE_SIZE from any byte on. */
+/* An object's contents: up to PAGE_SIZE bytes of this, from any byte on */
 static u8 pattern[2 * PAGE_SIZE];
 
 /* === The allocators ====================================================== */
 
 /*
- * What both are used by: what zswap does, or did, with each.  @handle is the
- * owner's word.
+ * How zswap uses each allocator, or used it.  @handle is the owner's word.
  */
 struct allocator {
 	const char *name;
@@ -176,11 +175,10 @@ static unsigned long zs_bench_pages(void *pool)
 
 /*
  * The slabs of the two caches that zsmalloc has for handles and for struct
- * zspage.  Whole slabs count, as they are what is taken from the system; that
- * all of them are this pool's, and can be told from other caches', needs a
- * machine without other pools, booted with slab_nomerge.  The pool and its
- * size classes, some 50 KiB, do not count.  Without CONFIG_SLUB_DEBUG nobody
- * counts slabs, and the answer is 0.
+ * zspage.  Whole slabs count, because the system loses whole slabs.  To attribute
+ * all of them to this pool, boot with slab_nomerge, and have no other pools.  The
+ * pool and its size classes, some 50 KiB, do not count.  Without
+ * CONFIG_SLUB_DEBUG the kernel does not count slabs, and the result is 0.
  */
 static size_t zs_bench_meta_bytes(void *pool)
 {
@@ -230,11 +228,11 @@ static const struct allocator allocators[] = {
 /* === Time ================================================================ */
 
 static unsigned long ns_per_mcycle;	/* ns for 2^20 cycles */
-static u32 clock_overhead;		/* cycles between two looks at the clock */
+static u32 clock_overhead;		/* cycles between two reads of the clock */
 
 /*
- * The cheapest clock that there is.  On User-mode Linux any other costs a
- * system call of the host.
+ * The cheapest clock.  On User-mode Linux, any other one costs a system call of
+ * the host.
  */
 static __always_inline u64 bench_cycles(void)
 {
@@ -298,9 +296,8 @@ static void report_ns(const char *name, const char *what, u64 cycles)
 }
 
 /*
- * The mean is that of all but the slowest thousandth, in which there are the
- * interruptions by the machine's other work, and the host's; the 99.9th
- * percentile says where that begins.
+ * The mean leaves out the slowest thousandth: other work of the machine and of its
+ * host interrupts these operations.  The 99.9th percentile is where they begin.
  */
 static void report_samples(const char *name, struct samples *samples)
 {
@@ -362,7 +359,7 @@ static int bench_store(struct run *run, struct object *object)
 	return err;
 }
 
-/* Returns -EIO if the object is not what was stored. */
+/* Return: -EIO if the object does not have the contents that were stored. */
 static int bench_read(struct run *run, struct object *object)
 {
 	struct scatterlist list[ZBUD_SG_ENTRIES], *sg;
@@ -448,7 +445,7 @@ static void report_memory(struct run *run, const char *when)
 	seq_buf_printf(&results, "%s_compressed %llu\n", when, compressed);
 	seq_buf_printf(&results, "%s_pool %lu\n", when,
 		       run->alloc->pages(run->pool) << PAGE_SHIFT);
-	/* The owner's word for the handle is needed by either. */
+	/* Either allocator needs the owner's word for the handle. */
 	seq_buf_printf(&results, "%s_meta %zu\n", when,
 		       run->alloc->meta_bytes(run->pool) +
 		       nr * sizeof(unsigned long));
@@ -538,7 +535,7 @@ static void run_release(struct run *run)
 	kfree(run->buffer);
 }
 
-/* To be undone by run_release() even if it fails. */
+/* run_release() undoes this, even if it fails. */
 static int run_prepare(struct run *run, unsigned int nr, unsigned int seed,
 		       unsigned int nr_samples)
 {
@@ -644,7 +641,7 @@ static int bench_contend(const struct allocator *alloc, void *pool)
 		init_completion(&c->done);
 		err = run_prepare(&c->run, max(nr_objects / nr_threads, 1U),
 				  SEED + i, max(nr_operations, nr_objects));
-		/* What is there already, the thread will not store. */
+		/* The thread does not store what is there already. */
 		if (!err && one_stores)
 			err = refill(&c->run);
 	}
@@ -701,7 +698,7 @@ static int bench(const char *name, bench_fn fn)
 	if (!pool)
 		return -ENOMEM;
 	err = fn(alloc, pool);
-	/* Every object is freed; a page that is left is lost. */
+	/* All objects are freed, so any page that is left is lost. */
 	if (!err && alloc->pages(pool))
 		err = -EUCLEAN;
 	alloc->destroy(pool);

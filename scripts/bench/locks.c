@@ -42,7 +42,7 @@ static bool is_swap(const char *class)
 	static const char * const names[] = {
 		"&ci->lock", "&xa->xa_lock", "&tree->xa_lock", "&l->lock", "&shard->lock", "&class->lock",
 		"&zspage->lock", "&pool->lock", "&span->", "zswap", "ramzswap", "&rz->", "&b->",
-		"key#", "&lru->node[i].lock",
+		"key#", "&lru->node[i].lock", "swap_avail_lock", "swap_lock",
 	};
 	size_t i;
 
@@ -82,6 +82,8 @@ static void report(const char *phase)
 		       line + strspn(line, " "), v[7], v[1], v[9], v[11]);
 	}
 	fclose(f);
+	if (!taken || !held)
+		errx(1, "no lock of swap is in " LOCK_STAT);
 	printf("%s_taken %.3f\n%s_waits %.5f\n%s_bounces %.3f\n%s_held %.0f\n%s_longest %.0f\n", phase, taken / pages,
 	       phase, waits / pages, phase, bounces / pages, phase, held / pages, phase, longest);
 	fflush(stdout);

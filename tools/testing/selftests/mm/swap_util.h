@@ -51,7 +51,7 @@ static inline void need_zswap(char *percent, size_t size)
 	if (geteuid())
 		ksft_exit_skip("needs root\n");
 	if (!zswap_is_enabled())
-		ksft_exit_skip("zswap is not enabled, or not there\n");
+		ksft_exit_skip("zswap is disabled or not built in\n");
 	fd = open(ZSWAP "max_pool_percent", O_RDONLY);
 	if (fd < 0 || read(fd, percent, size - 1) < 1)
 		err(KSFT_FAIL, "max_pool_percent");
@@ -72,7 +72,7 @@ static inline unsigned long vm_event(const char *name)
 	return number;
 }
 
-/* Not too easy to compress, and never a zero. */
+/* Not too easy to compress, and never zero */
 static inline void fill(char *p, size_t size)
 {
 	for (size_t i = 0; i < size; i++)

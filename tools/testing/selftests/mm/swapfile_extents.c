@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages come back from where they were written to, in a swap file whose blocks
- * are scattered, on a disk that is so fast that large folios are swapped in.
+ * A swap file with scattered blocks returns each page from where it was written.
+ * The disk is so fast that the kernel swaps in large folios.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -58,7 +58,7 @@ static void clean_up(void)
 	set("/sys/class/zram-control/hot_remove", "%ld", zram);
 }
 
-/* A file system on zram with no free block beside another, and a swap file in them. */
+/* Make a file system on zram without two adjacent free blocks, and a swap file in these. */
 static void scattered_swap_file(void)
 {
 	char path[64], command[256], *data = calloc(1, page_size);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A thread sees what another one has written to a page, although reclaim has just
- * swapped the page out.
+ * Reclaim swaps a page out, and a thread swaps it in and writes to it.  Another
+ * thread must see what was written.
  *
  * Reclaim unmaps many pages, and flushes the TLB afterwards, once.  A CPU that still
  * has the old translation of a page reads the old page frame until then.  Meanwhile,
@@ -19,7 +19,7 @@
 #define NR_ROUNDS	100
 #define MAX_SECONDS	60
 
-/* How often each page was written to; its first word says the same. */
+/* How often each page was written; its first word must say the same. */
 static unsigned long written[NR_PAGES];
 static char *pages;
 static size_t page_size;
@@ -123,7 +123,10 @@ int main(void)
 	run_on(0);
 
 	for (round = 0; round < NR_ROUNDS && time(NULL) < end; round++) {
-		/* The TLB is flushed at once for what was written since it was mapped. */
+		/*
+		 * Reclaim flushes the TLB at once for pages that were written since they
+		 * were mapped.  So swap them out, and only read them before the test.
+		 */
 		page_out(pages, size);
 		read_all();
 		__atomic_store_n(&chosen, rand() % NR_PAGES, __ATOMIC_RELAXED);

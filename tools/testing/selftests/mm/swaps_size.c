@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* /proc/swaps tells the size of a swap device of more than 4 TiB. */
+/* /proc/swaps shows the right size of a swap device of more than 4 TiB. */
 #define _GNU_SOURCE
 #include <errno.h>
 

@@ -25,8 +25,8 @@ int main(void)
 	page_out(pages, size - page_size);
 
 	/*
-	 * Without any memory for it, zswap refuses a page, and then writes others.
-	 * But first it gives each of them a second chance, a few at a time.
+	 * With a limit of 0, zswap refuses a page, and then writes others back. But
+	 * first it gives each of them a second chance, a few at a time.
 	 */
 	written = vm_event("zswpwb");
 	refaults = vm_event("workingset_refault_anon");

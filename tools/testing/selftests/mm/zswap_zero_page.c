@@ -17,7 +17,7 @@
 #define NR_PAGES	256
 #define NR_OTHERS	16
 #define ROUNDS		20
-/* On a slow machine, there are fewer. */
+/* A slow machine does fewer rounds. */
 #define SECONDS		120
 
 static char *pages;
@@ -33,8 +33,8 @@ static void *read_all(void *arg)
 }
 
 /*
- * zswap that may have no memory writes all to the disk once it refuses a page.
- * Of @others, all but the last are stored before that, to see that it does.
+ * With a limit of 0, zswap refuses the next page, and then writes all it has to the
+ * disk.  Store all but the last of @others before that, to see that it does.
  */
 static void write_back(char *others, const char *percent)
 {

@@ -124,7 +124,7 @@ TEST_F_TIMEOUT(accounting, a_page_that_is_read_back_leaves_the_cache, TEST_SECON
 	check_levels(_metadata, &self->before, 0);
 }
 
-/* Swap out a region, report that, and then exit or wait to be killed. */
+/* Swap out a region, say so, and then exit or wait to be killed. */
 static pid_t start_child(struct gate *swapped_out, bool wait)
 {
 	pid_t pid = fork();
@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(accounting, what_became_zero_is_not_stored_any_more, TEST_SECONDS
 	region_write_all(&r);
 	stop_touching = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, touch_all_the_time, &r));
-	/* Pages that wait for the other CPU take long where that has to wait itself. */
+	/* On an emulated machine, pages that wait for the other CPU wait long. */
 	for (i = 0; i < 200 && seconds_now() < end; i++)
 		madvise(r.mem, nr * page_size, MADV_PAGEOUT);
 	__atomic_store_n(&stop_touching, true, __ATOMIC_RELAXED);
@@ -278,8 +278,8 @@ TEST_F_TIMEOUT(accounting, small_objects_share_pages, TEST_SECONDS)
 
 /*
  * The pool also returns the holes that freed pages leave, without any memory
- * pressure. It should take no more than 1.15 bytes per byte of data; the other
- * contents of the cache are not known as exactly.
+ * pressure. It should take no more than 1.15 bytes per byte of data. The test does
+ * not know the other contents of the cache as exactly.
  */
 TEST_F_TIMEOUT(accounting, holes_are_given_back_soon, TEST_SECONDS)
 {

@@ -171,7 +171,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_on_the_way_in, TEST_SECONDS)
 	}
 }
 
-/* Whatever fails, the old copy stays, and is tried again. */
+/* Whatever fails, the old copy stays, and recompression tries it again. */
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECONDS)
 {
 	const int percent[] = { 1, 10, 50, 100 };
@@ -198,7 +198,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECON
 		EXPECT_TRUE(percent[i] > 10 || squeezed);
 		EXPECT_TRUE(percent[i] < 100 || !(squeezed || done));
 		EXPECT_EQ(0, attr_write("squeeze", "1T"));
-		/* Hot pages could not become smaller, or were small already. */
+		/* Pages that are still hot could not become smaller, or were small already. */
 		EXPECT_GT(stat_of("pages_stored") / 2, stat_of("pages_hot"));
 		EXPECT_LE(stat_of("pages_hot"), stat_of("num_hopeless"));
 		EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
@@ -207,7 +207,7 @@ TEST_F_TIMEOUT(alloc_failure, loses_nothing_that_is_compressed_again, TEST_SECON
 	close(squeeze);
 }
 
-/* No room, and no memory to make room */
+/* There is no room, and no memory to make room. */
 TEST_F_TIMEOUT(alloc_failure, loses_nothing_when_there_is_no_room, TEST_SECONDS)
 {
 	const int percent[] = { 1, 10, 50, 100 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * All allocations of one function fail, and those of what it calls: one function
- * after the other.  Prints which ones allocate, and how often that failed.
+ * For each function of ours in turn, let all of its allocations fail, and those of
+ * the functions it calls.  Print which functions allocate, and how often that failed.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-/* The kernel's functions that are ours.  kallsyms is sorted by address. */
+/* The functions under test.  kallsyms is sorted by address. */
 static bool find_sites(void)
 {
 	FILE *f = fopen("/proc/kallsyms", "r");
@@ -134,7 +134,7 @@ FIXTURE_TEARDOWN(alloc_sites)
 	EXPECT_TRUE(memcg_leave(self->memcg));
 }
 
-/* All that allocates while the device is swapped on.  Any of it may fail. */
+/* Do everything that allocates while the device is swapped on.  Any of it may fail. */
 static void use(struct region *r, const char *memcg)
 {
 	unsigned long i;
@@ -163,7 +163,7 @@ TEST_F_TIMEOUT(alloc_sites, fail_without_loss_one_by_one, SITES_SECONDS)
 	for (i = 0; i < nr_sites; i++) {
 		long long stored = stat_of("pages_stored"), nr;
 
-		/* Setting up may fail; then it works a second time. */
+		/* Setting up may fail, but then works the second time. */
 		ASSERT_TRUE(let_fail(&sites[i]));
 		if (attr_write("backing_dev", self->disk) || !device_on()) {
 			ASSERT_TRUE(let_none_fail());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Disks and files as the backing device: what is accepted, and what nobody else
- * can do with it meanwhile.
+ * Disks and files as the backing device: which ones the device accepts, and that
+ * others cannot change them meanwhile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -96,7 +96,7 @@ FIXTURE_TEARDOWN(file)
 	swapoff(DEVICE_PATH);
 	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));
-	/* Nobody uses the file any longer. */
+	/* The file is no longer in use. */
 	EXPECT_EQ(0, umount(self->dir));
 	rmdir(self->dir);
 	zram_remove(self->zram);
@@ -222,7 +222,7 @@ TEST(backing_device_is_held_and_given_back)
 	if (!borrow_disk(path, sizeof(path), 2 * NR_PAGES * page_size))
 		SKIP(other_swap_on(); return, "no swap disk to borrow");
 	snprintf(name, sizeof(name), "%s\n", path);
-	/* A file descriptor of before can write to it before and after, but not meanwhile. */
+	/* A descriptor from before can write to the file before and after, but not meanwhile. */
 	writer = open(path, O_WRONLY);
 	ASSERT_LE(0, writer);
 	EXPECT_EQ(sizeof(block), pwrite(writer, block, sizeof(block), MIB));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A backing device that is too small for what is swapped out. */
+/* A backing device that is too small for the pages that are swapped out */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>

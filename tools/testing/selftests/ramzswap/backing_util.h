@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of a backing device share. */
+/* Helpers of the tests of a backing device */
 #ifndef BACKING_UTIL_H
 #define BACKING_UTIL_H
 
@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(backing)
 	zswap_defaults();
 	file_write("/proc/sys/vm/page-cluster", "0");
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
-	/* Nothing is left of what was swapped out. */
+	/* Nothing remains of the swapped-out pages. */
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, stat_of("pages_spilled"));
 	EXPECT_EQ(0, attr_write("reset", "1"));

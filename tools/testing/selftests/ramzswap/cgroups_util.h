@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests share that use cgroups and limits. */
+/* Helpers of the tests of cgroups and limits */
 #ifndef CGROUPS_UTIL_H
 #define CGROUPS_UTIL_H
 
@@ -91,7 +91,7 @@ static inline void device_with_disk(struct __test_metadata *_metadata, const cha
 	ASSERT_TRUE(device_on());
 }
 
-/* For main(): why to skip all tests, if that is so */
+/* For main(): a reason to skip all tests, or NULL */
 static inline void cgroups_begin(void)
 {
 	skip_reason = backing_test_begin();

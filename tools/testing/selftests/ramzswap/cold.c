@@ -67,19 +67,15 @@ TEST_F_TIMEOUT(cold, pages_take_less_and_are_the_same, TEST_SECONDS)
 
 TEST_F_TIMEOUT(cold, memory_is_given_back, TEST_SECONDS)
 {
-	long long used;
-	double end;
+	long long used, left;
 
 	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_TEXT);
 	used = stat_value("mem_used_total");
 	ASSERT_EQ(0, squeeze_all());
 	/* Compaction of the pool takes a while. */
-	end = seconds_now() + 20;
-	while (stat_value("mem_used_total") >= used * 9 / 10 && seconds_now() < end)
-		usleep(100000);
-	TH_LOG("%lld bytes for %lu pages before, %lld after", used, NR_PAGES,
-	       stat_value("mem_used_total"));
-	EXPECT_GT(used * 9 / 10, stat_value("mem_used_total"));
+	left = falls_to(stat_value, "mem_used_total", used * 9 / 10);
+	TH_LOG("%lld bytes for %lu pages before, %lld after", used, NR_PAGES, left);
+	EXPECT_GE(used * 9 / 10, left);
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	region_unmap(&self->r);
 }
@@ -151,7 +147,7 @@ TEST_F_TIMEOUT(cold, what_is_stored_again_among_cold_pages_gets_cold_again, TEST
 	region_unmap(&self->r);
 }
 
-/* A span with both hopeless pages and pages that are stored again */
+/* One span has both hopeless pages and pages that are stored again. */
 TEST_F_TIMEOUT(cold, what_is_stored_among_hopeless_pages_gets_cold, TEST_SECONDS)
 {
 	struct region text;
@@ -416,8 +412,8 @@ TEST_F_TIMEOUT(cold, many_tasks_make_room_at_once, TEST_SECONDS)
 	/* All of these fit after recompression. */
 	nr = without * 5 / 4 / 64 * 64 + 64;
 	/*
-	 * The kernel counts in batches, of each CPU: rarely, the limit seems to be
-	 * reached though it is not, and the rest is refused.
+	 * Each CPU counts in batches: rarely, the kernel refuses pages slightly below
+	 * the limit.
 	 */
 	for (i = 0; i < 3 && fit < nr; i++) {
 		/* As above */
@@ -465,16 +461,14 @@ FIXTURE_TEARDOWN(backed)
 TEST_F_TIMEOUT(backed, cold_pages_are_written_and_are_the_same, TEST_SECONDS)
 {
 	char limit[32];
-	int i;
 
 	map_and_swap_out(_metadata, &self->r, NR_PAGES, FILL_TEXT);
 	ASSERT_EQ(0, squeeze_all());
 	EXPECT_EQ((long long)NR_PAGES, stat_of("pages_cold"));
 	snprintf(limit, sizeof(limit), "%lld", stat_of("compr_data_size") / 2);
 	ASSERT_EQ(0, attr_write("mem_limit", limit));
-	for (i = 0; i < 300 && stat_of("pages_cold") > (long long)NR_PAGES * 11 / 20; i++)
-		usleep(100000);
-	EXPECT_GE((long long)NR_PAGES * 11 / 20, stat_of("pages_cold"));
+	EXPECT_GE((long long)NR_PAGES * 11 / 20,
+		  falls_to(stat_of, "pages_cold", NR_PAGES * 11 / 20));
 	EXPECT_LE((long long)NR_PAGES * 9 / 20, stat_of("bdev_num_writes"));
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	region_unmap(&self->r);
@@ -486,19 +480,17 @@ TEST_F_TIMEOUT(backed, cold_pages_are_written_first, TEST_SECONDS)
 	struct region young;
 	long long stored;
 	char limit[32];
-	int i;
 
 	map_and_swap_out(_metadata, &self->r, NR_PAGES / 2, FILL_TEXT);
 	ASSERT_EQ(0, squeeze_all());
 	map_and_swap_out(_metadata, &young, NR_PAGES / 2, FILL_TEXT);
-	/* On a slow machine, this may recompress the others as well. */
+	/* On a slow machine, the kernel may recompress the others as well. */
 	snprintf(limit, sizeof(limit), "%lld", stat_of("compr_hot_size") / 2);
 	ASSERT_EQ(0, attr_write("mem_limit", limit));
-	for (i = 0; i < 300 && stat_of("compr_data_size") > atoll(limit); i++)
-		usleep(100000);
+	falls_to(stat_of, "compr_data_size", atoll(limit));
 	EXPECT_LE((long long)NR_PAGES * 2 / 5, stat_of("bdev_num_writes"));
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
-	/* Almost all of these have left memory. */
+	/* Almost all of these pages have left memory. */
 	stored = stat_of("pages_stored");
 	ASSERT_EQ(0, munmap(region_page(&self->r, NR_PAGES / 4), NR_PAGES / 4 * page_size));
 	EXPECT_GE((long long)NR_PAGES / 50, stored - stat_of("pages_stored"));
@@ -617,8 +609,8 @@ TEST_F_TIMEOUT(cold, cgroups_hold_more_below_their_limit, TEST_SECONDS)
 }
 
 /*
- * A process in a cgroup writes to @nr pages, and @written counts them. When all are
- * written, it looks at them.  Return: its status, see child_status().
+ * A process in a cgroup writes to @nr pages, and counts them in @written.  Then it
+ * verifies them.  Return: its status, see child_status().
  */
 static int fill_cgroup(const char *dir, unsigned long nr, volatile unsigned long *written)
 {

@@ -59,7 +59,7 @@ static bool thread_dir(char *dir, size_t size)
 	return found;
 }
 
-/* Return: how often the thread went to sleep, or -1. */
+/* Return: how often the thread has gone to sleep, or -1. */
 static long long thread_switches(void)
 {
 	char dir[300], path[320], buf[4096], *line;

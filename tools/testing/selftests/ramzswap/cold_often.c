@@ -151,7 +151,7 @@ FIXTURE(often) {
 FIXTURE_VARIANT(often) {
 	long long squeezed;
 	unsigned long nr;	/* pages of each process */
-	unsigned int rest;	/* in microseconds; to begin takes as long as some pages */
+	unsigned int rest;	/* in microseconds; starting takes as long as some pages */
 	bool same_slots;
 };
 

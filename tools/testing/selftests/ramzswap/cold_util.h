@@ -30,7 +30,7 @@ static inline const char *begin(void)
 	return NULL;
 }
 
-/* No pages or bytes may be left over. */
+/* No pages or bytes may remain. */
 static inline void end(struct __test_metadata *_metadata)
 {
 	EXPECT_EQ(0, stat_of("pages_stored"));

@@ -308,7 +308,7 @@ TEST_F_TIMEOUT(writeback, of_damaged_data_fails_or_its_reader_does, TEST_SECONDS
 	EXPECT_EQ(NR_VICTIMS, FAILED_READS);
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 
-	/* Nothing is lost that is in memory. */
+	/* Pages that are in memory are not lost. */
 	ASSERT_TRUE(drop_swap_cache(self->s.memcg));
 	if (!variant->device) {
 		repair_pages(_metadata, &self->r, self->victims, NR_VICTIMS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Damages compressed data in memory, for tests of what happens to those who need
- * it.
+ * Damages compressed data in memory, to test what happens to the processes that
+ * need it.
  *
  * This goes through /dev/mem: it overwrites the first bytes of LZ4's output. A few
  * bytes further on, the output has bytes of the page itself, because they do not
@@ -51,6 +51,8 @@ static int mem_fd = -1;
 #define MAX_DAMAGE	120
 /* This many bytes of 0xff encode a run of literals longer than a page. */
 #define MIN_DAMAGE	24
+
+static const unsigned char damaged_bytes[MAX_DAMAGE] = { [0 ... MAX_DAMAGE - 1] = 0xff };
 
 /**
  * struct victim - a page whose compressed data is damaged
@@ -124,8 +126,8 @@ static inline void pool_look(void)
 }
 
 /*
- * A seed that no earlier test used: what is freed stays in its frame until it is
- * overwritten, and must not be taken for data of this test.
+ * A seed that no earlier test used: freed data stays in its frame until something
+ * overwrites it, and this test must not take it for its own.
  */
 static inline __u64 own_seed(void)
 {
@@ -143,9 +145,10 @@ struct mark {
 };
 
 /*
- * Find the mark of a page in the pool, from *@mark on. There may be several: who
- * moves data, in its frame or to another, leaves the old copy where it was. Return:
- * whether it exists. If so, *@mark is its place, and @buf the contents of the frame.
+ * Find the mark of a page in the pool, from *@mark on. There may be several: when
+ * zbud moves data, in its frame or to another, it leaves the old bytes behind.
+ * Return: whether it exists. If so, *@mark is its place, and @buf the contents of
+ * the frame.
  */
 static inline bool find_mark(const struct region *r, unsigned long index,
 			     struct mark *mark, unsigned char *buf)
@@ -196,19 +199,18 @@ static inline unsigned int data_start(const struct region *r, const struct victi
  */
 static inline bool damage(const struct region *r, struct victim *v)
 {
-	unsigned char buf[page_size], ff[MAX_DAMAGE];
+	unsigned char buf[page_size];
 	struct mark mark = {};
 	bool damaged = false;
 	unsigned int start;
 
-	memset(ff, 0xff, sizeof(ff));
 	for (; find_mark(r, v->index, &mark, buf); mark.at++) {
 		start = data_start(r, v, buf, mark.at);
 		if (!start || mark.at - start < MIN_DAMAGE)
 			continue;
 		v->len = mark.at - start;
 		memcpy(v->good, buf + start, v->len);
-		if (!mem_write(pool_pfns[mark.i], start, ff, v->len))
+		if (!mem_write(pool_pfns[mark.i], start, damaged_bytes, v->len))
 			return false;
 		damaged = true;
 	}
@@ -218,15 +220,14 @@ static inline bool damage(const struct region *r, struct victim *v)
 /* Is the damaged data still stored? If @repair, restore the original bytes. */
 static inline bool is_damaged(const struct region *r, const struct victim *v, bool repair)
 {
-	unsigned char buf[page_size], ff[MAX_DAMAGE];
+	unsigned char buf[page_size];
 	struct mark mark = {};
 	bool damaged = false;
 	unsigned int start;
 
-	memset(ff, 0xff, sizeof(ff));
 	for (; find_mark(r, v->index, &mark, buf); mark.at++) {
 		start = mark.at - v->len;
-		if (mark.at < v->len || memcmp(buf + start, ff, v->len))
+		if (mark.at < v->len || memcmp(buf + start, damaged_bytes, v->len))
 			continue;
 		if (repair && !mem_write(pool_pfns[mark.i], start, v->good, v->len))
 			return false;
@@ -426,7 +427,7 @@ static inline void check_all_freed(struct __test_metadata *_metadata, const stru
 #define FAILED_READS	(stat_value("failed_reads") - self->s.failed_reads)
 #define DECOMPRESS_FAIL	(zswap_value("decompress_fail") - self->s.decompress_fail)
 
-/* For main(): why to skip all tests, if that is so */
+/* For main(): a reason to skip all tests, or NULL */
 static inline void corrupt_begin(void)
 {
 	skip_reason = test_begin();
@@ -435,7 +436,7 @@ static inline void corrupt_begin(void)
 	if (!skip_reason && access("/proc/kpageflags", F_OK))
 		skip_reason = "no CONFIG_PROC_PAGE_MONITOR";
 	if (!skip_reason && page_size != 4096)
-		skip_reason = "only made for pages of 4 KiB";
+		skip_reason = "only for pages of 4 KiB";
 	if (!skip_reason && !mem_open())
 		skip_reason = "memory cannot be written through /dev/mem";
 }

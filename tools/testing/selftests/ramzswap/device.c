@@ -204,7 +204,7 @@ TEST_F_TIMEOUT(device, refuses_a_header_that_does_not_fit, TEST_SECONDS)
 	}
 }
 
-/* A buffer may begin at any sector of a page, and so extend past the header. */
+/* A buffer may begin at any sector of a page, so it may extend past the header. */
 TEST_F_TIMEOUT(device, reads_into_any_buffer, TEST_SECONDS)
 {
 	char *buf, header[page_size];
@@ -340,7 +340,7 @@ TEST_F_TIMEOUT(device, is_busy_while_swapped_on_and_new_after_reset, TEST_SECOND
 	EXPECT_FALSE(device_on());
 	EXPECT_EQ(EBUSY, errno);
 	ASSERT_EQ(0, swapoff(DEVICE_PATH));
-	/* As with zram, this stays until reset. */
+	/* As with zram, initstate stays 1 until reset. */
 	EXPECT_EQ(1, attr_number("initstate"));
 	EXPECT_EQ(EBUSY, attr_write("disksize", "128M"));
 	EXPECT_EQ(0, attr_write("reset", "1"));

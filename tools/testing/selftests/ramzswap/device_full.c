@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A device without room leads to an OOM kill, and not to a livelock. What a cgroup
- * cannot store takes no room from others.
+ * A device without room leads to an OOM kill, not to a livelock. Pages that one
+ * cgroup cannot store take no room from others.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -50,7 +50,7 @@ static pid_t hog(enum fill fill, unsigned long *nr_mib)
 /* Memory left to the hog, so that it finishes soon on a slow machine. */
 #define HOG_MEMORY	(64 * MIB)
 
-/* So many processes take the rest. With 32-bit addresses, one cannot map all of it. */
+/* Number of processes that take the rest. With 32-bit addresses, one cannot map it all. */
 #define NR_TAKERS	(sizeof(long) == 8 ? 1 : 4)
 
 static void take_memory_but(long long left, pid_t *takers)
@@ -97,7 +97,7 @@ FIXTURE(no_room) {
 FIXTURE_VARIANT(no_room) {
 	enum fill fill;
 	const char *mem_limit;
-	bool again;	/* pages are compressed again */
+	bool again;	/* zswap recompresses cold pages */
 };
 
 FIXTURE_VARIANT_ADD(no_room, for_text) {
@@ -166,7 +166,7 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	};
 	/*
 	 * The hog needs time to fill memory. Once the device is full, the hog has
-	 * only free memory left. But it may take a minute to compress pages again.
+	 * only free memory left. But recompression may delay the kill for a minute.
 	 */
 	const int patience = variant->again ? 90 : 30;
 	volatile unsigned long *nr_mib;
@@ -203,10 +203,10 @@ TEST_F_TIMEOUT(no_room, ends_in_an_oom_kill_and_not_in_a_livelock, TEST_SECONDS)
 	EXPECT_EQ(1, log_look(log, texts, ARRAY_SIZE(texts)));
 	close(log);
 	munmap((void *)nr_mib, page_size);
-	/* Nobody is killed before pages have been compressed again, for some time. */
+	/* The kernel recompresses pages for some time before it kills a process. */
 	if (variant->again)
 		EXPECT_LT(1024, stat_of("num_squeezed"));
-	/* The rest of the machine goes on, and the device has room again. */
+	/* The rest of the machine continues, and the device has room again. */
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	EXPECT_TRUE(soon(swap_has_room));
 	EXPECT_EQ(0, stat_of("failed_reads"));
@@ -251,7 +251,7 @@ TEST_F_TIMEOUT(cgroup, leaves_room_for_others_if_its_pages_do_not_compress, TEST
 	double end = seconds_now() + TEST_SECONDS / 2;
 	bool full = false;
 
-	/* There is free memory, so these pages are refused again and again. */
+	/* There is free memory, but zswap refuses these pages again and again. */
 	while (stat_of("failed_writes") < anon / (page_size / 1024) * 2 && seconds_now() < end) {
 		if (!memcg_reclaim(self->dir, NR_PAGES * page_size))
 			SKIP(return, "this kernel has no memory.reclaim");

@@ -245,7 +245,7 @@ TEST_F_TIMEOUT(swap, is_full_at_its_own_limit_and_has_room_again, TEST_SECONDS)
 	out = region_page_out(&more);
 	EXPECT_LT(0, out);
 	EXPECT_GT(NR_PAGES, out);
-	/* Each CPU may hold back a part of what it stores. */
+	/* Each CPU may hold back a part of its count. */
 	EXPECT_LE(stat_of("compr_data_size"), limit + limit / 64 + 2 * (long long)page_size);
 	EXPECT_GE(stat_of("compr_data_size"), limit - 2 * (long long)page_size);
 	EXPECT_TRUE(swap_is_full());

@@ -30,7 +30,7 @@ FIXTURE_VARIANT(swapoff) {
 FIXTURE_VARIANT_ADD(swapoff, of_the_swap_in_use) { .own_zram = false };
 FIXTURE_VARIANT_ADD(swapoff, of_a_zram_device) { .own_zram = true };
 
-/* The area that is used next: the one of the highest priority. */
+/* The area that the kernel uses next: the one with the highest priority */
 static bool first_area(struct swap_area *area)
 {
 	struct swap_area areas[8];
@@ -92,7 +92,7 @@ TEST_F_TIMEOUT(swapoff, brings_everything_back, TEST_SECONDS)
 }
 
 /*
- * Some of it is in the cache, some on the device, some in memory, and some
+ * Some pages are in the cache, some on the device, some in memory, and some are
  * freed.
  */
 TEST_F_TIMEOUT(swapoff, brings_back_what_is_in_the_cache_and_what_is_not, TEST_SECONDS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Others open the device while it is set up, swapoff is killed, and pages change
- * while they are swapped out. None of this does any harm.
+ * Programs open the device while it is set up, a signal kills swapoff, and pages
+ * change while the kernel swaps them out. None of this does any harm.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,7 +23,7 @@ static const char *skip_reason;
 
 /* === Programs that look at every block device ============================= */
 
-/* At least, at most, and what a slow machine has time for */
+/* Minimum and maximum of rounds, and the time limit for a slow machine */
 #define MIN_ROUNDS		20
 #define NR_ROUNDS		1000
 #define ROUNDS_MAX_SECONDS	30
@@ -97,7 +97,7 @@ TEST_F_TIMEOUT(opened, can_be_set_up_all_the_same, TEST_SECONDS)
 		if (err)
 			TH_LOG("swapon: %s", strerror(err));
 		ASSERT_EQ(0, err);
-		/* All of it, not what another size was before. */
+		/* The header must match the new size. */
 		swap_areas(&area, 1);
 		EXPECT_EQ((rounds % 2 ? 64 : 128) * MIB - page_size, area.size);
 		ASSERT_EQ(0, swapoff(DEVICE_PATH));
@@ -137,10 +137,10 @@ TEST_F_TIMEOUT(opened, is_busy_for_who_has_it_exclusively, TEST_SECONDS)
 #define NR_PAGES	(32 * MIB / page_size)
 #define SHARED_PAGES	(4 * MIB / page_size)
 
-/* What the cgroup may have beyond what it has: not enough for all that is swapped out */
+/* Headroom below the cgroup's limit: too little for all that is swapped out */
 #define SOME_BYTES	(8 * MIB)
 
-/* swapoff looks for signals when it goes on to the memory of another process. */
+/* swapoff checks for signals when it proceeds to the memory of another process. */
 #define NR_OWNERS	4
 
 FIXTURE(ended) {
@@ -158,7 +158,7 @@ FIXTURE_VARIANT(ended) {
 FIXTURE_VARIANT_ADD(ended, in_memory) { .backing = false };
 FIXTURE_VARIANT_ADD(ended, with_a_backing_device) { .backing = true };
 
-/* Start a process with swapped memory of its own, which it looks at in the end. */
+/* Start a process with swapped memory of its own, which it verifies at the end. */
 static pid_t owner(struct gate *swapped_out, struct gate *go, __u64 seed)
 {
 	pid_t pid = fork();
@@ -254,7 +254,7 @@ static pid_t start_swapoff(void)
 	return pid;
 }
 
-/* The device is in use, has everything, takes more, and can be swapped off. */
+/* The device is in use, has all pages, accepts more, and can be swapped off. */
 static void check_device(struct __test_metadata *_metadata, struct region *shared,
 			 struct region *r)
 {
@@ -293,7 +293,7 @@ TEST_F_TIMEOUT(ended, by_a_signal_leaves_the_device_whole, TEST_SECONDS)
 			killed++;
 			continue;
 		}
-		/* It was done before the signal came. */
+		/* swapoff ended before the signal came. */
 		ASSERT_TRUE(device_on());
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
 	}
@@ -325,14 +325,14 @@ TEST_F_TIMEOUT(ended, for_lack_of_memory_leaves_the_device_whole, TEST_SECONDS)
 /* Pages to store with each compressor, and how long that may take on a slow machine */
 #define NR_STORED	(8 * CHANGING_PAGES)
 #define STORE_SECONDS	40
-/* What is read into pages, in turn */
+/* Sources that pages are read from, in turn */
 #define SOURCE_PAGES	2
 
 struct changing {
 	struct region r;
 	const char *source;
 	bool stop;
-	/* What went wrong, and how often the pages were changed */
+	/* Errors, and the number of changes to the pages */
 	unsigned long wrong, signals, changes;
 	/* The first wrong page, and how many of its bytes are wrong, from where to where */
 	unsigned long page, bytes, first, last;
@@ -431,7 +431,7 @@ static void note_wrong(struct changing *c, unsigned long i, const unsigned char 
 	}
 }
 
-/* Compare a page with what should be in it. */
+/* Compare a page with its expected contents. */
 static void check_page(struct changing *c, unsigned long i, const void *want)
 {
 	unsigned char got[page_size];
@@ -443,7 +443,7 @@ static void check_page(struct changing *c, unsigned long i, const void *want)
 	__atomic_add_fetch(&c->changes, 1, __ATOMIC_RELAXED);
 }
 
-/* Each third of the odd pages changes in another way, by a thread that knows what is in them. */
+/* A thread that knows their contents changes each third of the odd pages in another way. */
 #define FIRST_OF(way)	(2 * (way) + 1)
 #define NEXT		6
 
@@ -477,7 +477,7 @@ static void *change_by_direct_io(void *data)
 		page_fill(want[i], i ? FILL_HALF : FILL_TEXT, 73, i, 1);
 	for (k = 0; !stopped(c); k++, known = true)
 		for (i = FIRST_OF(1); i < CHANGING_PAGES; i += NEXT) {
-			/* What the last round read, wherever it is now. */
+			/* The contents that the last round read, wherever they are now */
 			if (known)
 				check_page(c, i, want[(k - 1) % SOURCE_PAGES]);
 			if (pread(fd, region_page(&c->r, i), page_size,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A ramzswap device whose backing device fails: nothing is lost that was not on
- * it, a bad sector costs a block, a device that does not work at all is stopped
- * and goes on by itself.
+ * A ramzswap device whose backing device fails. Only pages on the backing device
+ * may be lost. A bad sector costs a block. The kernel stops a device that does not
+ * work at all, and resumes by itself.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +22,7 @@
 #include "swap_util.h"
 
 #define NR_PAGES	(16 * MIB / page_size)
-/* Pages of the test itself that go with it */
+/* Pages of the test itself that are swapped out as well */
 #define OWN_PAGES	64
 /* Time for the worker to fail often enough on an emulated debug kernel. */
 #define STOP_SECONDS	90
@@ -94,7 +94,7 @@ static void fails_for_a_while(struct __test_metadata *_metadata, struct region *
 	EXPECT_TRUE(backing_is("stopped"));
 	EXPECT_EQ(1, stat_of("backing_stopped"));
 	EXPECT_LT(stops, stat_of("backing_stops"));
-	/* Nothing can take a page, and who looks is told. */
+	/* No page can be swapped out, and SwapFree says so. */
 	EXPECT_EQ(0, meminfo_kb("SwapFree:"));
 	EXPECT_EQ(0, stat_of("backing_blocks_bad"));
 
@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(failing, retires_nothing_when_all_writes_fail_for_no_known_reason
 			  "add,op=WRITE,status=IOERR");
 }
 
-/* A thin volume without space takes what it had before, and nothing else. */
+/* A thin volume without space accepts writes to the blocks that it has, and no others. */
 TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 {
 	const double end = seconds_now() + STOP_SECONDS;
@@ -136,7 +136,10 @@ TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 	while (!backing_is("stopped") && seconds_now() < end)
 		madvise(self->r.mem, NR_PAGES * page_size, MADV_PAGEOUT);
 	EXPECT_LT(NR_PAGES / 2 - 64, stat_of("pages_spilled"));
-	/* It is tried in the meantime, and not with a block that it had, and is free. */
+	/*
+	 * The kernel tries the device meanwhile, but not with a block that was written
+	 * before and has become free: that write would succeed.
+	 */
 	madvise(self->r.mem, NR_PAGES / 8 * page_size, MADV_DONTNEED);
 	region_mark_zero(&self->r, 0, NR_PAGES / 8);
 	EXPECT_GT(NR_PAGES / 2 - NR_PAGES / 16, stat_of("pages_spilled"));
@@ -154,7 +157,7 @@ TEST_F_TIMEOUT(failing, is_stopped_while_the_volume_is_full, TEST_SECONDS)
 	EXPECT_EQ(0, stat_of("failed_reads"));
 }
 
-/* It has a disk that takes nothing, and no memory: it is killed, or gets by. */
+/* The disk accepts nothing, and there is no memory: the process is killed or survives. */
 TEST_F_TIMEOUT(failing, ends_in_a_kill_and_not_in_memory_full_of_swap_cache, TEST_SECONDS)
 {
 	char dir[256];
@@ -232,7 +235,7 @@ TEST_F_TIMEOUT(failing, finds_the_bad_sector_if_the_driver_does_not_tell, TEST_S
 	one_bad_sector(_metadata, &self->r, self->disk, self->memcg, "IOERR");
 }
 
-/* Have other pages fail to be written until the device is stopped; zswap takes none. */
+/* Let writes of other pages fail until the device stops; zswap accepts no pages. */
 static bool stop_backing(const char *disk)
 {
 	const double end = seconds_now() + STOP_SECONDS;
@@ -271,8 +274,8 @@ TEST_F_TIMEOUT(failing, is_read_from_while_it_is_stopped, TEST_SECONDS)
 
 /* === Writeback that is refused, or fails ================================= */
 
-/* What the cgroup is charged for, and what is known of its pages */
-/* What is in memory when the disk fails need not be read from there again. */
+/* The cgroup's charge, and the statistics of its pages */
+/* Pages in memory when the disk fails need not be read from there again. */
 TEST_F_TIMEOUT(failing, is_not_relied_upon_while_it_is_stopped, TEST_SECONDS)
 {
 	unsigned long i, readable = 0;
@@ -305,7 +308,7 @@ static void look_for_traces(const char *memcg, long long *values)
 	for (i = 0; i < ARRAY_SIZE(traces); i++)
 		values[i] = memcg_stat(memcg, traces[i]);
 	snprintf(path, sizeof(path), "%s/memory.swap.current", memcg);
-	/* cgroup v1 has it elsewhere, and charges nothing for what zswap holds. */
+	/* cgroup v1 has other files, and does not charge the pages in zswap. */
 	values[i] = access(path, F_OK) ? memcg_stat(memcg, "swap") : file_number(path);
 }
 
@@ -320,7 +323,7 @@ static void expect_same_traces(struct __test_metadata *_metadata, const char *me
 		EXPECT_EQ(before[i], after[i])
 			TH_LOG("%s", i < ARRAY_SIZE(traces) ? traces[i] : "swap.current");
 	EXPECT_LE((NR_PAGES - 64) * page_size, before[ARRAY_SIZE(traces)]);
-	/* These are there, or -1 with cgroup v1. */
+	/* These numbers exist, or are -1 with cgroup v1. */
 	EXPECT_NE(0, before[0]);
 	EXPECT_NE(0, before[1]);
 }
@@ -351,7 +354,7 @@ TEST_F_TIMEOUT(failing, refuses_writeback_without_a_trace_while_it_is_stopped, T
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 }
 
-/* What zswap wanted to write, and could not, is stored still, or again. */
+/* Pages that zswap could not write are still stored, or stored again. */
 TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 {
 	const double end = seconds_now() + STOP_SECONDS;
@@ -386,7 +389,7 @@ TEST_F_TIMEOUT(failing, leaves_no_page_stuck_in_the_swap_cache, TEST_SECONDS)
 	region_mark_zero(&self->r, 0, NR_PAGES);
 	EXPECT_EQ(0, stat_of("pages_stored"));
 	EXPECT_EQ(0, file_number(path));
-	/* Neither is anything charged that was written in vain. */
+	/* Failed writes leave no charge either. */
 	EXPECT_EQ(0, memcg_soon(memcg_stat, self->memcg, "swapcached", 0));
 	snprintf(path, sizeof(path), "%s/memory.swap.current", self->memcg);
 	EXPECT_GE(OWN_PAGES * page_size, file_number(path));
@@ -417,7 +420,7 @@ static void every_tenth_write_fails(struct __test_metadata *_metadata, struct re
 	/* Some always succeed. */
 	EXPECT_EQ(0, stat_of("backing_stops"));
 	if (may_be_blocks) {
-		/* A tenth of a tenth failed twice. */
+		/* One write in a hundred failed twice. */
 		EXPECT_LT(0, stat_of("backing_blocks_bad"));
 		EXPECT_GT((stat_of("bdev_num_writes") - written) / 20,
 			  stat_of("backing_blocks_bad"));
@@ -469,7 +472,7 @@ TEST(swapon_that_fails_leaves_no_trace)
 	snprintf(name, sizeof(name), "%s\n", path);
 	ASSERT_EQ(0, attr_write("backing_dev", path));
 
-	/* What the page cache has for the device cannot be written to it. */
+	/* The page cache cannot write its pages to the device. */
 	fd = open(DEVICE_PATH, O_RDWR);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(sizeof(block), pwrite(fd, block, sizeof(block), page_size));
@@ -486,7 +489,7 @@ TEST(swapon_that_fails_leaves_no_trace)
 	EXPECT_EQ(1, file_number(DEVICE_SYSFS "initstate"));
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 
-	/* Neither does one that zswap is not there for. */
+	/* swapon also fails while zswap is disabled, and changes nothing. */
 	ASSERT_EQ(0, attr_write("reset", "1"));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	EXPECT_FALSE(device_on());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hostile input: attributes, parameters, swap headers, raw I/O, ioctls, and what is
- * on the backing device. What is refused changes nothing, no page is ever wrong,
- * and who lacks the privilege can do none of it.
+ * Hostile input: attributes, parameters, swap headers, raw I/O, ioctls, and the
+ * contents of the backing device. Refused input changes nothing, no page is ever
+ * wrong, and users without the privilege can do none of this.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -62,7 +62,7 @@ static bool report(const char *what, const void *input, size_t len)
 
 static const struct {
 	const char *path;
-	const char *value;	/* to go on with, NULL if it is read-only */
+	const char *value;	/* to continue with, NULL if it is read-only */
 } files[] = {
 	{ ZSWAP_PARAM "enabled", "Y" },
 	{ ZSWAP_PARAM "compressor", "lz4" },
@@ -104,7 +104,7 @@ static void state_get(struct state *s)
 	close(fd);
 }
 
-/* Return: whether what was refused changed nothing. */
+/* Return: whether refused input changed nothing. */
 static bool state_same(const struct state *before, const void *input, size_t len)
 {
 	static struct state now;
@@ -115,14 +115,14 @@ static bool state_same(const struct state *before, const void *input, size_t len
 		if (strcmp(before->values[i], now.values[i])) {
 			ksft_print_msg("%s was %s, is %s\n", files[i].path, before->values[i],
 				       now.values[i]);
-			return report("a refused input changed it", input, len);
+			return report("refused input changed it", input, len);
 		}
 	if (memcmp(before->header, now.header, page_size))
-		return report("a refused input changed the header", input, len);
+		return report("refused input changed the header", input, len);
 	return true;
 }
 
-/* Return: whether the device is off, and as it was. */
+/* Return: whether the device is off, and in its initial state. */
 static bool state_reset(bool on)
 {
 	unsigned int i;
@@ -273,7 +273,7 @@ static void fuzz_header(void)
 	memset(buffer + page_size, 0, page_size);
 	fd = open(NODE, O_RDWR | (direct ? O_DIRECT : 0));
 	if (fd < 0 || pwrite(fd, buffer, len, at) != (ssize_t)len || fsync(fd)) {
-		/* Its page cache still has what could not be written. */
+		/* The page cache still has the pages that it could not write. */
 		if (fd >= 0)
 			posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 		close(fd);
@@ -362,7 +362,7 @@ static void random_ioctl(int fd)
 	for (i = 0; i < 8; i++)
 		argument[i] = dice(2) ? dice(64) * SECTOR : random_next(&dice_state);
 	accepted += ioctl(fd, command, dice(4) ? (void *)argument : (void *)dice(2)) >= 0;
-	/* Some of them are allowed to whoever may open it for writing. */
+	/* Anyone who may open the device for writing may do some of them. */
 	ioctl(fd, BLKROSET, &zero);
 }
 
@@ -485,7 +485,7 @@ static bool fuzz_blocks(const char *disk, unsigned long end)
 			damage(fd, nr_blocks, old);
 		for (i = 0; i < pages; i++)
 			read_or_lose(&r, round & 1 ? i : pages - 1 - i);
-		/* What is there now is old by then. */
+		/* The present contents are old by then. */
 		for (i = 0; i < nr_blocks; i += 32)
 			if (pread(fd, buffer, 32 * page_size, i * page_size) > 0)
 				memcpy(old + i * page_size, buffer,
@@ -524,7 +524,7 @@ static bool become(enum who who)
 	case NOBODY:
 		return !setgid(65534) && !setuid(65534);
 	case NAMESPACE_ROOT:
-		/* One who is nobody outside */
+		/* Root in a user namespace, nobody outside */
 		return !setgid(65534) && !setuid(65534) && !prctl(PR_SET_DUMPABLE, 1) &&
 		       !unshare(CLONE_NEWUSER | CLONE_NEWNS) &&
 		       file_write("/proc/self/setgroups", "deny") &&
@@ -537,8 +537,8 @@ static bool become(enum who who)
 }
 
 /*
- * Root without CAP_SYS_ADMIN owns the files of modules' parameters and the node of
- * the device, as for any other module and disk: these are not asked for here.
+ * Root without CAP_SYS_ADMIN owns the parameter files and the device node, as for
+ * any other module and disk, so do not try these.
  */
 static int try_all(enum who who)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A folio whose blocks on the backing device are not adjacent takes several
- * requests.  They are in flight together: on a disk with latency, the folio takes
- * as long as one of them.
+ * requests.  They are in flight together: on a disk with latency, the whole folio
+ * takes as long as one request.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -72,7 +72,7 @@ FIXTURE_SETUP(pieces)
 	thp_only_size(64);
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_HUGEPAGE));
 	region_write_all(&self->r);
-	/* This takes the blocks at the end, which are adjacent. */
+	/* This takes the adjacent blocks at the end. */
 	ASSERT_EQ(FREE_PAGES, page_out(self->r.mem, FREE_PAGES));
 }
 

@@ -120,7 +120,7 @@ TEST_F_TIMEOUT(large_folios, a_part_unmapped_in_swap_leaves_the_rest, TEST_SECON
 TEST_F_TIMEOUT(large_folios, a_part_freed_in_memory_leaves_the_rest, TEST_SECONDS)
 {
 	/*
-	 * Zero pages do not fit here: they need no swap when a folio is split.
+	 * No zero pages here: they need no swap when a folio is split.
 	 */
 	self->r.fill = FILL_TEXT;
 	region_write_all(&self->r);

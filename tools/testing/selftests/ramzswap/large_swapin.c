@@ -468,8 +468,8 @@ TEST_F_TIMEOUT(parts, come_while_others_are_written_back, TEST_SECONDS)
 	stop = false;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, page_out_all_the_time, &r));
 	/*
-	 * What is on the disk already needs no room: write some pages anew each
-	 * time.  A slow machine needs longer until they collide.
+	 * Pages that the disk has already need no room, so write some pages anew each
+	 * time.  On a slow machine, it takes longer until the two collide.
 	 */
 	for (round = 0; round < 20 || (round < 200 && !(WRITTEN_BACK && FOLIOS_OF_64K_IN));
 	     round++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which pages leave memory at a limit: cold ones, of the device or of the disks
- * that the limit is for, in folios of any size.
+ * At a limit, cold pages leave memory: those of the device or the disks that the
+ * limit is for, in folios of any size.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -26,7 +26,7 @@ static void fill(struct __test_metadata *_metadata, struct region *r,
 	region_page_out(r);
 }
 
-/* Hardly ever, the program's own pages are read from a disk, too. */
+/* Rarely, this reads the program's own pages from a disk, too. */
 #define OWN_PAGES	8
 
 /* Touch pages, and count how many the kernel read from disks. */
@@ -138,7 +138,7 @@ TEST_F_TIMEOUT(cgroups, are_not_stopped_by_a_full_device, TEST_SECONDS)
 	ASSERT_TRUE(swap_enable("/dev/" SECOND, DEVICE_PRIO + 1));
 	fill(_metadata, &r, percent * 16 / 5, 85);
 	reads = device_stat(SECOND, "bdev_num_reads");
-	/* The last of them count when they have been written. */
+	/* The last ones only count once they are written. */
 	for (i = 0; i < 100; i++) {
 		if (device_stat(SECOND, "bdev_num_writes") > PAGES(8 * MIB))
 			break;
@@ -184,6 +184,54 @@ TEST_F_TIMEOUT(cgroups, have_zswap_for_a_disk_beside_a_device_without, TEST_SECO
 	EXPECT_EQ(0, region_wrong_bytes_all(&in_memory));
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&in_memory);
+	region_unmap(&r);
+}
+
+/*
+ * If a disk and a device are used alike, neither drives the other one's pages out.  As
+ * on mainline, zswap refuses pages of the disk from when the pool is full until the
+ * worker has made room, so the disk has fewer.
+ */
+TEST_F_TIMEOUT(cgroups, share_zswap_between_a_disk_and_a_busy_device, TEST_SECONDS)
+{
+	long long device, disk, device_writes, disk_writes;
+	struct region r;
+	char path[128], rotational[128];
+	int round;
+
+	/* All of it has to fit into the disk. */
+	if (percent > 20 * MIB)
+		SKIP(return, "so much memory needs a larger disk");
+	ASSERT_TRUE(memcg_enter(self->own));
+	/* Of a disk that rotates, a CPU takes single slots instead of clusters. */
+	snprintf(rotational, sizeof(rotational), "/sys/block/%s/queue/rotational",
+		 strrchr(self->disk, '/') + 1);
+	ASSERT_TRUE(file_write(rotational, "0"));
+	self->zram = zram_create(64 * MIB);
+	ASSERT_LE(0, self->zram);
+	snprintf(path, sizeof(path), "/dev/zram%d", self->zram);
+	ASSERT_TRUE(file_write(ZSWAP_PARAM "max_pool_percent", "2"));
+	device_with_disk(_metadata, path, "0");
+	ASSERT_TRUE(swap_enable(self->disk, DEVICE_PRIO));
+	ASSERT_TRUE(region_map(&r, PAGES(10 * percent), FILL_TEXT, 89));
+	ASSERT_EQ(0, mlock(r.version, r.nr_pages * sizeof(*r.version)));
+	disk_writes = vm_event("pswpout");
+	for (round = 0; round < 4; round++) {
+		region_write_all(&r);
+		region_page_out(&r);
+	}
+	device = stat_of("pages_stored");
+	disk = pages_stored() - device;
+	device_writes = stat_settled("bdev_num_writes");
+	disk_writes = vm_event("pswpout") - disk_writes - device_writes;
+	TH_LOG("device: %lld pages stored, %lld written; disk: %lld stored, %lld written",
+	       device, device_writes, disk, disk_writes);
+	EXPECT_LT((device + disk) / 8, device);
+	EXPECT_LT((device + disk) / 8, disk);
+	EXPECT_LT((device_writes + disk_writes) / 4, device_writes);
+	EXPECT_LT((device_writes + disk_writes) / 4, disk_writes);
+	EXPECT_TRUE(file_write(rotational, "1"));
+	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);
 }
 

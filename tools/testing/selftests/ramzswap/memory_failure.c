@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/kernel-page-flags.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,8 +27,8 @@
 static const char *skip_reason;
 
 /*
- * Bad frames that are still in the pool: each has the second part of an object
- * whose first part was in another bad frame, so nobody can free it.
+ * Bad frames that stay in the pool: each has the second part of an object whose
+ * first part was in another bad frame, so zbud cannot free it.
  */
 static unsigned long pool_pages_that_failed(void)
 {
@@ -44,14 +45,14 @@ FIXTURE(memory_failure) {
 FIXTURE_VARIANT(memory_failure) {
 	enum fill fill;
 	unsigned int nr_victims;
-	unsigned int max_objects;	/* that a frame has */
+	unsigned int max_objects;	/* in a frame */
 };
 
 FIXTURE_VARIANT_ADD(memory_failure, mixed) {
 	.fill = FILL_MIXED, .nr_victims = NR_VICTIMS, .max_objects = 16,
 };
 
-/* All of it in cells, many to a frame */
+/* All objects in cells, many to a frame */
 FIXTURE_VARIANT_ADD(memory_failure, tiny) {
 	.fill = FILL_WORD, .nr_victims = NR_VICTIMS / 5, .max_objects = 128,
 };
@@ -104,6 +105,26 @@ static bool block_write(unsigned long block, const char *state)
 	return file_write(path, state);
 }
 
+static void nothing(int signal)
+{
+}
+
+/* The kernel tries until it succeeds, finds an obstacle, or is interrupted. */
+static bool block_offline(unsigned long block)
+{
+	const struct sigaction interrupt = { .sa_handler = nothing };
+	bool done;
+	int err;
+
+	sigaction(SIGALRM, &interrupt, NULL);
+	alarm(60);
+	done = block_write(block, "offline");
+	err = errno;
+	alarm(0);
+	errno = err;
+	return done;
+}
+
 /*
  * Memory to be unplugged is in a zone of its own, as with "movablecore=384M".
  * This test comes first: frames that were poisoned and unpoisoned would be in
@@ -131,7 +152,7 @@ TEST_F_TIMEOUT(memory_failure, memory_can_be_unplugged, TEST_SECONDS)
 			before++;
 		tried++;
 		/* Pages of others may be in the way. */
-		if (!block_write(block, "offline"))
+		if (!block_offline(block))
 			continue;
 		done++;
 		moved += before;
@@ -170,23 +191,21 @@ static void check_freed_victims(struct __test_metadata *_metadata,
 }
 
 /*
- * Pages in a bad frame are lost, one by one, to whoever needs them. Everything
- * else is unchanged. The pool goes on, and leaves the frames alone.
+ * Each process that needs a page of a bad frame loses that page. All other pages
+ * are unchanged. The pool keeps working, and leaves the frames alone.
  */
 static void fail_every_victim(struct __test_metadata *_metadata, struct region *r,
 			      const unsigned long *victims, unsigned int nr_victims,
 			      unsigned int max_objects, const char *path)
 {
-	long long most, failed = stat_value("failed_reads");
+	long long most, used, failed = stat_value("failed_reads");
 	bool lost[NR_PAGES];
 	struct region more;
 	unsigned long i;
-	double end;
 	long nr;
 
 	/*
-	 * The owners of the data can be notified, so this is no reason for a
-	 * panic.
+	 * The kernel can notify the owners of the data, so it must not panic.
 	 */
 	if (!access(PANIC_SYSCTL, F_OK))
 		ASSERT_TRUE(file_write(PANIC_SYSCTL, "1"));
@@ -198,7 +217,7 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 		EXPECT_TRUE(file_write(PANIC_SYSCTL, "0"));
 	nr = region_unreadable(r, lost);
 	TH_LOG("%ld pages lost with %u frames", nr, nr_victims);
-	/* Every frame has a part of a page at least. */
+	/* Every frame has at least a part of a page. */
 	EXPECT_LE(nr_victims / 2, nr);
 	EXPECT_GE(max_objects * nr_victims, nr);
 	EXPECT_LE(nr, stat_value("failed_reads") - failed);
@@ -227,13 +246,10 @@ static void fail_every_victim(struct __test_metadata *_metadata, struct region *
 		region_mark_zero(&more, i, 1);
 	}
 	/* Compaction takes a while. */
-	end = seconds_now() + 20;
 	most = (stat_value("compr_data_size") / (long long)page_size + nr_victims) * 5 / 4;
-	while (stat_value("pages_used") >= most && seconds_now() < end)
-		usleep(100000);
-	TH_LOG("%lld pages of the pool, for %lld bytes", stat_value("pages_used"),
-	       stat_value("compr_data_size"));
-	EXPECT_GT(most, stat_value("pages_used"));
+	used = falls_to(stat_value, "pages_used", most);
+	TH_LOG("%lld pages of the pool, for %lld bytes", used, stat_value("compr_data_size"));
+	EXPECT_GE(most, used);
 	EXPECT_EQ(0, region_wrong_bytes_all(&more));
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	region_unmap(&more);
@@ -286,6 +302,37 @@ TEST_F_TIMEOUT(memory_failure, soft_offlining_harms_nothing, TEST_SECONDS)
 	EXPECT_EQ(0, region_wrong_bytes_all(&self->r));
 	region_unmap(&self->r);
 	check_freed_victims(_metadata, self->victims, variant->nr_victims);
+}
+
+/* The bad frame's objects cannot move, so its memory is refused, and not tried for ever. */
+TEST_F_TIMEOUT(memory_failure, memory_with_a_bad_frame_stays, TEST_SECONDS)
+{
+	unsigned long block_pages, pfn = 0, lost_pages;
+	bool lost[NR_PAGES];
+	unsigned int i;
+	char size[32];
+
+	if (!file_read(MEMORY "block_size_bytes", size, sizeof(size)))
+		SKIP(return, "no CONFIG_MEMORY_HOTPLUG");
+	if (access(CORRUPT_PFN, F_OK))
+		SKIP(return, "no CONFIG_HWPOISON_INJECT");
+	block_pages = strtoul(size, NULL, 16) / page_size;
+	for (i = 0; i < variant->nr_victims && !pfn; i++)
+		if (block_movable(self->victims[i] / block_pages))
+			pfn = self->victims[i];
+	if (!pfn)
+		SKIP(return, "no page of the pool is in movable memory");
+
+	ASSERT_EQ(EBUSY, offline(CORRUPT_PFN, pfn));
+	EXPECT_FALSE(block_offline(pfn / block_pages));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_TRUE(page_is(pfn, KPF_ZBUD));
+	lost_pages = region_unreadable(&self->r, lost);
+	TH_LOG("%lu pages lost", lost_pages);
+	EXPECT_LE(1, lost_pages);
+	EXPECT_GE(variant->max_objects, lost_pages);
+	region_unmap(&self->r);
+	check_freed_victims(_metadata, &pfn, 1);
 }
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each page in swap is in one place, and the statistics tell which. Large folios
- * whose pages are in different places come back right, and nobody waits for long.
+ * Each page in swap is in one place, and the statistics say where. Large folios
+ * whose pages are in different places come back unchanged, and no task waits long.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -16,8 +16,8 @@
 /* === The numbers add up =================================================== */
 
 /*
- * The used slots are those of pages in the cache, of zeros, on the disk or in
- * memory. @both: pages that are in two of these places
+ * Every used slot has its page in the cache, among the pages of zeros, on the disk
+ * or in memory. @both: number of pages in two of these places
  */
 static void check_sum(struct __test_metadata *_metadata, const char *when, long long both)
 {
@@ -82,25 +82,25 @@ TEST_F_TIMEOUT(backing, accounts_for_every_slot, TEST_SECONDS)
 	if (!attr_write("squeeze", "1G"))
 		check_sum(_metadata, "squeezed", 0);
 
-	/* What was on the disk is still there. */
+	/* Pages that were on the disk are still there. */
 	reads = stat_of("bdev_num_reads");
 	EXPECT_EQ(0, region_wrong_bytes(r, NR_PAGES / 4, NR_PAGES / 2));
 	reads = stat_of("bdev_num_reads") - reads;
 	EXPECT_LE(NR_PAGES / 4 - OWN_PAGES, reads);
 	check_sum(_metadata, "read", reads);
 
-	/* Those with a copy are in the cache as well. */
+	/* Pages with a copy on the disk are in the cache as well. */
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
 	check_sum(_metadata, "swapped out again", reads);
 
-	/* No copy is left of what has changed. */
+	/* Changed pages have no old copy left. */
 	region_write_all(r);
 	check_sum(_metadata, "written", 0);
 	ASSERT_EQ(NR_PAGES, region_page_out(r));
 	check_sum(_metadata, "swapped out after that", 0);
 	EXPECT_GE(OWN_PAGES, stat_of("pages_spilled"));
 
-	/* All of it was read, and has no second copy: memory is as it was. */
+	/* All pages were read and have no second copy, so as much memory is free as before. */
 	EXPECT_EQ(0, region_wrong_bytes_all(r));
 	EXPECT_EQ(0, region_wrong_bytes_all(&zero));
 	EXPECT_EQ(0, region_wrong_bytes_all(&mixed));
@@ -124,7 +124,7 @@ TEST_F_TIMEOUT(backing, accounts_for_every_slot, TEST_SECONDS)
 
 #define FOLIO_PAGES	(64UL * 1024 / page_size)
 #define NR_ROUNDS	6
-/* Even a slow machine has read a folio after so many seconds. */
+/* Seconds in which even a slow machine reads a folio */
 #define LONGEST		30
 
 static bool stop;
@@ -167,7 +167,7 @@ static unsigned long swap_out(struct region *r, bool shared)
 	return shared ? page_out_shared(r->mem, r->nr_pages) : region_page_out(r);
 }
 
-/* Use a quarter of each folio, so that the others are written first. */
+/* Use a quarter of each folio, so that zswap writes the others first. */
 static void make_parts_younger(struct __test_metadata *_metadata, struct region *r,
 			       bool shared)
 {
@@ -181,7 +181,7 @@ static void make_parts_younger(struct __test_metadata *_metadata, struct region 
 	ASSERT_EQ(0, madvise(r->mem, r->nr_pages * page_size, MADV_SEQUENTIAL));
 }
 
-/* @shared: it is a file in memory */
+/* @shared: use a file in memory */
 static void check_folios(struct __test_metadata *_metadata, struct region *r, bool shared)
 {
 	long long whole = folio_stat("stats/zswpin");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * zswap packs the pages that it writes to a backing device. They take a part of
- * the room, and come back unchanged.
+ * zswap packs the pages that it writes to a backing device. They take less room
+ * than uncompressed ones, and come back unchanged.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -20,7 +20,7 @@ TEST_F_TIMEOUT(packed, takes_a_part_of_the_disk, TEST_SECONDS)
 	long long written, ios, pages, spilled, blocks, reads, read_ios;
 	int round = 0;
 
-	/* A disk that does not keep up gets some pages as they are. */
+	/* A disk that does not keep up gets some pages uncompressed. */
 	do {
 		pages = stat_of("bdev_num_writes");
 		written = stat_of("backing_bytes_written");
@@ -93,9 +93,9 @@ TEST_F_TIMEOUT(packed, can_be_read_when_the_compressors_have_changed, TEST_SECON
 	int tries = 0;
 
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "cold_compressor", "zstd"));
-	/* A disk that does not keep up gets some pages as they are: try again. */
+	/* A disk that does not keep up gets some pages uncompressed: try again. */
 	do {
-		/* Recompressed pages are written as they are. */
+		/* zswap writes recompressed pages without decompressing them. */
 		ASSERT_EQ(0, attr_write("mem_limit", "0"));
 		region_write_all(&self->r);
 		ASSERT_EQ(NR_PAGES, region_page_out(&self->r));
@@ -146,8 +146,8 @@ static long long disk_stat(const char *path, int index)
 }
 
 /*
- * Some disks take seconds to report an error: do not try each block of a buffer
- * once more before such a disk counts as stopped.
+ * Some disks take seconds to report an error, so the kernel must not retry each
+ * block of a buffer before it stops such a disk.
  */
 TEST_F_TIMEOUT(packed, takes_few_requests_to_be_stopped, TEST_SECONDS)
 {
@@ -160,7 +160,7 @@ TEST_F_TIMEOUT(packed, takes_few_requests_to_be_stopped, TEST_SECONDS)
 	if (!inject(disk, "removeall"))
 		SKIP(return, "this kernel cannot inject I/O errors");
 	ASSERT_EQ(0, attr_write("mem_limit", "0"));
-	/* It takes more if the worker that looks at errors has to wait for a CPU. */
+	/* It takes more requests if the worker that handles errors waits for a CPU. */
 	do {
 		ASSERT_TRUE(inject(disk, "removeall"));
 		ASSERT_TRUE(backing_gets("running", 60));
@@ -241,7 +241,7 @@ TEST_F_TIMEOUT(packed, is_discarded_when_it_is_free, TEST_SECONDS)
 	/* The kernel does not use the first block. */
 	EXPECT_EQ(stat_of("backing_blocks_total") * page_size / 512, at_swapon);
 
-	/* A block each */
+	/* Each page takes a block. */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_TRUE(spill(&self->r, self->memcg));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
@@ -278,7 +278,7 @@ TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
 	ASSERT_EQ(0, swapon(DEVICE_PATH, SWAP_FLAG_DISCARD));
 	if (disk_stat(self->disk, DISK_DISCARDED_SECTORS) == discarded)
 		SKIP(return, "this disk does not know discards");
-	/* A block each, so that whole parts of the disk become free */
+	/* Each page takes a block, so that whole parts of the disk become free. */
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "N"));
 	ASSERT_TRUE(spill(&self->r, self->memcg));
 	ASSERT_TRUE(file_write(ZSWAP_PARAM "enabled", "Y"));
@@ -303,7 +303,7 @@ TEST_F_TIMEOUT(packed, can_be_detached_while_a_discard_hangs, TEST_SECONDS)
 	if (i == 100)
 		waitpid(pid, &status, 0);
 
-	/* Soon after the disk has answered, it is free. */
+	/* The device is free soon after the disk has answered. */
 	for (i = 0; i < 100 && !attach(self->path); i++) {
 		attr_write("reset", "1");
 		usleep(100000);
@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(packed, cleans_blocks_when_they_are_scarce, TEST_SECONDS)
 	ASSERT_TRUE(dm_create(self->disk, self->path, blocks * 13 / 10 * page_size));
 	ASSERT_TRUE(attach(self->path));
 
-	/* A disk that does not keep up gets some pages as they are: try again. */
+	/* A disk that does not keep up gets some pages uncompressed: try again. */
 	for (round = 0; round < 8 || (round < 16 && 100 * blocks > need * pages); round++) {
 		for (i = round % 3; i < NR_PAGES; i += 3)
 			region_write(&self->r, i, 1);

@@ -119,9 +119,9 @@ static long unreadable_halves(const struct region *r, unsigned long first)
 }
 
 /*
- * Every second page is in memory, or in zswap if @compressed, and has not changed since it
- * was read.  So it would leave memory without being written.  But not when its block on
- * the disk is known to be rotten.
+ * Every second page is in memory, or in zswap if @compressed, and has not changed
+ * since it was read.  So it would leave memory without being written.  But if its
+ * block on the disk is known to be rotten, the kernel must write it.
  */
 static void try_to_drop(struct __test_metadata *_metadata, struct region *r,
 			const char *disk, const char *memcg, bool compressed)
@@ -156,7 +156,7 @@ static void try_to_drop(struct __test_metadata *_metadata, struct region *r,
 	EXPECT_LE(bad, lost);
 	ksft_print_msg("%ld pages were in %lld blocks that are known to be bad\n", lost,
 		       bad);
-	/* A block that has none of them was not read.  Two or three pages fill one. */
+	/* A block without any of these pages was not read.  Two or three pages fill a block. */
 	EXPECT_LE(NR_DAMAGED / 4, bad);
 
 	ASSERT_EQ(0, attr_write("mem_limit", MEM_LIMIT));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the tests of packed pages share. */
+/* Helpers of the tests of packed pages */
 #ifndef PACKED_UTIL_H
 #define PACKED_UTIL_H
 

@@ -6,7 +6,7 @@
  * controller changes every setting there is, and takes away devices, CPUs, memory
  * and the backing device. Each page is verified whenever it is touched.
  *
- * What each process does follows from the seed; how it meets with others does not.
+ * What each process does follows from the seed; how they interleave does not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static void start_action(__u64 dice)
 	const char *value = NULL;
 	unsigned int i, nr = 0;
 
-	/* Nothing twice at the same time: one would undo the other. */
+	/* Never run an action twice at the same time: one would undo the other. */
 	for (i = 0; i < MAX_AT_ONCE; i++)
 		if (running[i].pid && (i == slot || running[i].which == which))
 			return;
@@ -92,7 +92,7 @@ static bool report_stuck(const char *what, pid_t pid)
 	return true;
 }
 
-/* Collects who has ended. Return: whether a process is left that should end. */
+/* Reap processes that have ended. Return: whether one that should end is left. */
 static bool reap(bool restart)
 {
 	bool left = false;
@@ -179,7 +179,7 @@ static const char *setup(const char *disk)
 	return NULL;
 }
 
-/* After all is over, and no limit is in the way: what is left? */
+/* After the run, without any limits: return whether nothing is left. */
 static bool nothing_left(void)
 {
 	const double end = seconds_now() + 30;
@@ -195,7 +195,7 @@ static bool nothing_left(void)
 		ksft_perror("swapoff");
 		good = false;
 	}
-	/* Frames that were poisoned stay. */
+	/* Poisoned frames stay in the pool. */
 	while ((pages_stored() || (pool_pages() && !poison)) && seconds_now() < end)
 		usleep(100000);
 	ksft_print_msg("%lld pages stored, in %lld of memory\n", pages_stored(), pool_pages());
@@ -248,7 +248,7 @@ static void finish(void)
 
 	shared->stop = true;
 	while (reap(false) && !shared->failed) {
-		/* Nothing in the way of those that verify all they have */
+		/* Stop disturbing the workers while they verify their memory. */
 		if (seconds_now() > next) {
 			zswap_defaults();
 			all_on();
@@ -289,7 +289,7 @@ int main(int argc, char **argv)
 		case 'b':
 			disk = optarg;
 			break;
-		case 'p':	/* frames, so that pages are lost */
+		case 'p':	/* poison frames, so that pages are lost */
 			poison = true;
 			break;
 		default:
@@ -305,7 +305,7 @@ int main(int argc, char **argv)
 	if (!opts.mib)
 		opts.mib = meminfo_kb("MemTotal:") * 5 / 4 / 1024 / opts.processes;
 	if (!opts.processes || opts.processes > MAX_WORKERS || opts.mib < 4)
-		ksft_exit_fail_msg("too many workers, or too few\n");
+		ksft_exit_fail_msg("too many or too few workers\n");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What the parts of soak share, see soak.c. */
+/* Declarations that the parts of soak share, see soak.c. */
 #ifndef SOAK_H
 #define SOAK_H
 
@@ -26,14 +26,14 @@
 /* === Settings ============================================================ */
 
 extern struct run_options opts;
-extern bool poison;		/* frames, so that pages may be lost */
+extern bool poison;		/* poison frames, so that pages may be lost */
 extern char backing[64];	/* the backing device, and the name of the disk under it */
 extern char *backing_disk;
 extern char other_disk[64];
 
 /* === What all processes share ============================================ */
 
-/* What somebody did, to be shown when a page is wrong. */
+/* An operation, to print when a page is wrong */
 struct event {
 	double when;
 	const char *what;

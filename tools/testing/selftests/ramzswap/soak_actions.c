@@ -64,7 +64,7 @@ static bool off_and_on(__u64 dice)
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/ramzswap%u", nr);
-	/* Many pages have to be brought back: who does that goes first when there is no memory. */
+	/* swapoff brings many pages back, which makes its process the first OOM victim. */
 	if (swap_used(nr < 2 ? path : other_disk) >= 0) {
 		if (swapoff(nr < 2 ? path : other_disk))
 			return false;
@@ -86,7 +86,7 @@ void all_on(void)
 	unsigned int nr;
 	int i;
 
-	/* Each fails if it is on. */
+	/* swapon fails for a device that is on. */
 	for (nr = 0; nr < 3; nr++)
 		for (i = 0; i < 20 && !swap_on(nr, 0) && errno == EOPNOTSUPP; i++)
 			file_write(ZSWAP_PARAM "enabled", "Y");
@@ -156,7 +156,7 @@ static bool kill_worker(__u64 dice)
 {
 	pid_t pid = shared->workers[dice % opts.processes].pid;
 
-	/* Not often: a new one has no old pages. */
+	/* Rarely: a new cgroup has no old pages. */
 	return (dice >> 32) % 8 == 0 && pid > 0 && !kill(pid, SIGKILL);
 }
 
@@ -194,12 +194,12 @@ static bool memory_off_and_on(__u64 dice)
 	glob_t g;
 	size_t i;
 
-	/* It takes long, and all others have less memory meanwhile. */
+	/* Offlining takes long, and leaves less memory for the workers meanwhile. */
 	if ((dice >> 40) % 4)
 		return false;
 	/*
-	 * With the isolated pages of a whole block, all others that reclaim wait for
-	 * their number to go down, and so does compaction for those who isolated them.
+	 * Offlining isolates the pages of a whole block.  All tasks that reclaim wait
+	 * for the number of isolated pages to go down, and so does compaction.
 	 */
 	alarm(20);
 	if (glob(MEMORY "memory*/valid_zones", 0, NULL, &g))
@@ -217,7 +217,7 @@ static bool memory_off_and_on(__u64 dice)
 	return off;
 }
 
-/* Each takes a page of the pool away, and gives the frame back later. */
+/* Take pages of the pool away, and give the frames back later. */
 static bool take_frame(const char *file, bool address, __u64 dice)
 {
 	static unsigned long pfns[4096];

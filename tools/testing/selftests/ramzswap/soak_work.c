@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A process of soak, see soak.c: what is in its pages, how they are verified, and
- * what it does to them.
+ * A process of soak, see soak.c: the contents of its pages, how it verifies them,
+ * and what it does to them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ struct area files[NR_FILES];
 
 /* === What is in a page =================================================== */
 
-/* A page says whose it is: owner, index and version. All its bytes follow from this. */
+/* A page contains its owner, index and version. All its bytes follow from these. */
 static __u64 tag_of(const struct area *a, unsigned long i, __u32 version)
 {
 	if (version & VERSION_ZERO)
@@ -79,14 +79,14 @@ static void print_history(const struct history *h, const char *whose, unsigned l
 	for (; i < h->next; i++) {
 		const struct event *e = &h->events[i % HISTORY];
 
-		/* What concerns the page, and the last of all */
+		/* Recent events of this page, and the last ones overall */
 		if (page - e->first < e->nr || i + 20 >= h->next)
 			ksft_print_msg("%s %.3f: %s %lu+%lu (%lu)\n", whose, e->when, e->what,
 				       e->first, e->nr, e->detail);
 	}
 }
 
-/* @pagemap: its entry before it was touched. */
+/* @pagemap: the page's entry before it was touched */
 static void report_wrong(const struct area *a, unsigned long i, const __u64 *want,
 			 const __u64 *found, __u64 pagemap)
 {
@@ -95,7 +95,7 @@ static void report_wrong(const struct area *a, unsigned long i, const __u64 *wan
 	unsigned int k, first = nr, count = 0;
 	__u64 again[page_size / sizeof(__u64)];
 
-	/* The first one tells. */
+	/* Only the first process reports. */
 	if (__atomic_exchange_n(&shared->failed, true, __ATOMIC_RELAXED))
 		_exit(WRONG);
 	ksft_print_msg("%.3f: pid %d, owner %u, page %lu of %lu at %p, version %#x, %s\n",
@@ -132,7 +132,7 @@ static void report_wrong(const struct area *a, unsigned long i, const __u64 *wan
 
 /* === A worker ============================================================ */
 
-/* What is gone reads as zeros. */
+/* Freed pages read as zeros. */
 static void forget(struct area *a, unsigned long first, unsigned long nr)
 {
 	for (; nr; nr--, first++)
@@ -154,7 +154,7 @@ static void map_again(struct area *a, unsigned long first, unsigned long nr)
 	forget(a, first, nr);
 }
 
-/* A bad frame is lost, if there may be any. */
+/* A page cannot be read: a bug, unless the run poisons frames. */
 static void unreadable(struct area *a, unsigned long i, const __u64 *want, __u64 pagemap)
 {
 	if (!poison)
@@ -179,7 +179,7 @@ static void check(struct area *a, unsigned long first, unsigned long nr)
 		fd = open("/proc/self/pagemap", O_RDONLY);
 	}
 	if (a->fd >= 0) {
-		/* Page tables do not say what of a file is in swap. */
+		/* Page tables do not say which pages of a file are in swap. */
 		if (!mincore(mem, nr * page_size, resident))
 			for (i = 0; i < nr; i++)
 				trips += !(resident[i] & 1) &&
@@ -189,7 +189,7 @@ static void check(struct area *a, unsigned long first, unsigned long nr)
 		for (i = 0; i < nr; i++)
 			trips += pagemap[i] >> 62 & 1;
 	}
-	/* Sometimes the kernel brings them all, and sometimes each has its page fault. */
+	/* Sometimes let the kernel load them all, and sometimes fault each one in. */
 	if (first % 2)
 		madvise(mem, nr * page_size, MADV_POPULATE_READ);
 	for (i = first; i < first + nr; i++) {
@@ -224,7 +224,7 @@ static void rewrite(struct area *a, unsigned long first, unsigned long nr)
 	}
 }
 
-/* Mappings move, with what is in them, and come back. */
+/* Move mappings with their contents, and move them back. */
 static void move(struct area *a, unsigned long first, unsigned long nr, bool leave)
 {
 	struct area there = *a;
@@ -234,7 +234,7 @@ static void move(struct area *a, unsigned long first, unsigned long nr, bool lea
 	to = mmap(NULL, nr * page_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (to == MAP_FAILED)
 		return;
-	/* Page by page, as they may be in several mappings. */
+	/* Page by page: they may be in several mappings. */
 	for (i = 0; i < nr; i++)
 		if (mremap(at + i * page_size, page_size, page_size,
 			   MREMAP_MAYMOVE | MREMAP_FIXED | (leave ? MREMAP_DONTUNMAP : 0),
@@ -403,7 +403,7 @@ static void change_area(struct area *a, unsigned int what, unsigned long first, 
 		munlock(a->mem + first * page_size, nr * page_size);
 		return;
 	}
-	/* The kernel reads them: the first page of the run, by a pipe. */
+	/* Let the kernel read the first page of the run, through a pipe. */
 	if (!pipe(p)) {
 		__u64 want[page_size / sizeof(__u64)], found[page_size / sizeof(__u64)];
 
@@ -441,7 +441,7 @@ void work(unsigned int id, unsigned int owner)
 	my_id = id;
 	a.nr_same = a.nr / 8;
 	file_write("/proc/self/oom_score_adj", "300");
-	/* It may be about to be replaced. */
+	/* The controller may be about to replace it. */
 	for (i = 0; !memcg_enter(shared->workers[id].dir); i++) {
 		if (i == 100)
 			broken("memcg_enter");
@@ -475,7 +475,7 @@ void work(unsigned int id, unsigned int owner)
 		first = ((where & 0xffff) * (where >> 16 & 0xffff) >> 16) * a.nr >> 16;
 		first = (first + owner % 3 * (a.nr / 3)) % (a.nr - nr + 1);
 		change_area(&a, (dice >> 24) % 32, first, nr, dice);
-		/* Everything, from time to time, and rarely before it ends. */
+		/* Verify everything from time to time, but rarely before the end. */
 		if (where >> 48 < 64)
 			check_all(&a);
 		if (where >> 48 < 4) {

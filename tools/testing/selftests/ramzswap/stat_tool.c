@@ -273,7 +273,7 @@ TEST_F_TIMEOUT(tool, shows_rates, TEST_SECONDS)
 	}
 	ASSERT_EQ(2, fscanf(f, "%lld %lld", &si, &so));
 	EXPECT_EQ(0, pclose(f));
-	/* At most everything that was done, over at least two seconds. */
+	/* At most all of the traffic, over at least two seconds */
 	limit = (rounds + 1) * nr * page_size / 2;
 	EXPECT_LT(0, si);
 	EXPECT_LT(0, so);

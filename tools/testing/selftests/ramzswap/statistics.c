@@ -212,7 +212,7 @@ TEST_F_TIMEOUT(statistics, counts_each_page_stored_and_loaded_and_each_slot_free
 	EXPECT_EQ(nr / 4, stat_value("num_reads") - reads);
 	EXPECT_EQ(nr, stat_value("num_writes") - writes);
 
-	/* Reading a page frees its slot, too, but not always at once. */
+	/* Reading a page frees its slot as well, but not always at once. */
 	freed = stat_value("notify_free");
 	EXPECT_EQ(0, munmap(region_page(&self->r, NR_PAGES / 2), nr / 2 * page_size));
 	EXPECT_EQ(nr / 2, stat_value("notify_free") - freed);

@@ -358,7 +358,7 @@ static bool run_cold(void)
 	good = run(NULL);
 	squeezing = false;
 	squeezed = stat_of("num_squeezed");
-	ksft_print_msg("%lu times squeezed, %lld pages\n", squeezes, squeezed);
+	ksft_print_msg("squeezed %lu times, %lld pages\n", squeezes, squeezed);
 	return good && squeezed > 0;
 }
 

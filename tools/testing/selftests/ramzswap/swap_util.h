@@ -34,7 +34,7 @@
  * is recognised.
  */
 enum fill {
-	FILL_MIXED,	/* one of those below, by index */
+	FILL_MIXED,	/* one of the kinds below, by index */
 	FILL_TEXT,	/* JSON-like records: compresses to about a third */
 	FILL_HALF,	/* half of the page is random */
 	FILL_SPARSE,	/* a few nonzero bytes: a small object */
@@ -124,6 +124,7 @@ bool file_write_number(const char *path, long long value);
 long long file_number(const char *path);
 long long file_field(const char *path, const char *name);
 long long stat_value(const char *name);
+long long falls_to(long long (*number)(const char *name), const char *name, long long most);
 long long device_stat(const char *device, const char *name);
 long long zswap_value(const char *name);
 long long pages_stored(void);
@@ -200,7 +201,7 @@ bool memcg_reclaim(const char *dir, long long bytes);
 #define DEVICE			"ramzswap0"
 #define DEVICE_PATH		"/dev/" DEVICE
 #define DEVICE_SYSFS		"/sys/block/" DEVICE "/"
-/* Above all other swap areas. */
+/* Above all other swap areas */
 #define DEVICE_PRIO		1000
 
 const char *device_test_begin(void);
@@ -255,10 +256,10 @@ void gate_wait(struct gate *g);
 
 /**
  * struct run_options - how long a program runs, and how much it does
- * @seconds: for so long
- * @processes: so many of them work
- * @mib: memory of each of them
- * @seed: what they do follows from it
+ * @seconds: how long to run
+ * @processes: number of processes that work
+ * @mib: memory of each process, in MiB
+ * @seed: determines what they do
  */
 struct run_options {
 	unsigned long seconds, processes, mib;

@@ -11,16 +11,16 @@
  *   -p PASSES	number of passes, 4 by default, after one to warm up
  *   -r		touch the pages in random order, not in sequence
  *   -m		measure memory, too
- *   -a SECONDS	measure it again when nothing was used for so long
+ *   -a SECONDS	measure it again after this time without any use
  *
- * Works with any swap, of any kernel: it measures all of them from outside, in
- * the same way.  The swap to measure must be active already, and zswap and zram
+ * Works with any swap of any kernel, and measures all of them from outside in the
+ * same way.  The swap to measure must be active already, and zswap and zram
  * configured.
  *
  * Output: lines "NAME VALUE".  Times are in ns per page; under QEMU's -icount,
- * with a shift of 0, that is instructions per page, and calibration is 2. out,
- * in and free are the fastest of the passes; cpu is the CPU time of all three
- * together, and cpu_others that of kernel threads meanwhile.
+ * with a shift of 0, these are instructions per page, and calibration is 2. "out",
+ * "in" and "free" are the fastest of the passes; "cpu" is the CPU time of all three
+ * together, and "cpu_others" that of kernel threads meanwhile.
  */
 #include <fcntl.h>
 #include <sched.h>
@@ -230,7 +230,7 @@ static void map_region(struct bench *b)
 	b->mem = (void *)(((uintptr_t)area + ALIGNMENT - 1) & ~(ALIGNMENT - 1));
 }
 
-/* Fresh folios with the pages' contents. */
+/* Fill fresh folios with the pages' contents. */
 static void load(struct bench *b)
 {
 	unsigned long i;

@@ -222,7 +222,7 @@ static void use_memory(int id)
 
 		if (!put_page(p[1], page)) {
 			count(&load->failed[id]);
-			/* Start anew with some of these, so that writes go on. */
+			/* Free some of the lost pages, so that writes continue. */
 			if (!(random & 0x30000)) {
 				madvise(page, page_size, MADV_DONTNEED);
 				region_mark_zero(&r, i, 1);
@@ -351,8 +351,8 @@ static int load_end(pid_t *pids)
 }
 
 /*
- * Return: whether the process that was not killed waits for the disk. It need not
- * until reclaim has taken what it works on.
+ * Return: whether the process that was not killed waits for the disk. It may not
+ * wait before reclaim has taken the pages it works on.
  */
 static bool load_waits(void)
 {
@@ -386,7 +386,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_under_load, TEST_SECONDS)
 }
 
 /*
- * The disk is unplugged, and plugged in again: meanwhile all I/O to it fails.
+ * The disk is unplugged, and plugged in again. Meanwhile, all I/O to it fails.
  */
 TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS)
 {
@@ -401,7 +401,7 @@ TEST_F_TIMEOUT(stopped, loses_nothing_when_it_is_pulled_under_load, TEST_SECONDS
 	EXPECT_TRUE(backing_gets("stopped", PATIENCE + 60));
 	EXPECT_LT(0, stat_of("failed_writes"));
 	/*
-	 * Only what is on the disk cannot be read; the other pages are right.
+	 * Only pages on the disk cannot be read; the other pages are right.
 	 */
 	EXPECT_LT((long)NR_PAGES / 2, region_unreadable(&self->r, NULL));
 	while (!value_of(&load->failed[0]) && seconds_now() < end)
@@ -470,7 +470,7 @@ static bool make_active(struct region *r)
 
 #define NR_WAITING	8
 
-/* Have some pages reclaimed that are in use.  Return: whether any are gone. */
+/* Reclaim some pages that are in use.  Return: whether any are gone. */
 static bool reclaim_active(struct region *r, const char *memcg)
 {
 	int i;
@@ -535,8 +535,8 @@ TEST_F_TIMEOUT(stopped, counts_as_memory_pressure, TEST_SECONDS)
 		SKIP(return, "this kernel does not know the pressure of a cgroup");
 	ASSERT_EQ(0, madvise(self->r.mem, NR_PAGES * page_size, MADV_RANDOM));
 	/*
-	 * What reclaim takes for active, and a refault for soon, depends on when
-	 * the kernel updated its statistics.
+	 * Which pages reclaim takes for active, and which refaults count as soon,
+	 * depends on when the kernel updated its statistics.
 	 */
 	do {
 		ASSERT_TRUE(reclaim_active(&self->r, self->memcg));
@@ -643,8 +643,8 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 	EXPECT_EQ(0, swapoff(DEVICE_PATH));
 	ASSERT_TRUE(dm_stop());
 	/*
-	 * The kernel tries it 1, 3, 7, 15... seconds after it has stopped: before
-	 * twice as much time has passed, it does.
+	 * The kernel tries the device 1, 3, 7, 15... seconds after it has stopped. So
+	 * it must try again before twice the time has passed.
 	 */
 	usleep((seconds_now() - began + 3) * 1000000);
 
@@ -662,8 +662,8 @@ TEST_F_TIMEOUT(failing, is_detached_by_who_can_be_killed, TEST_SECONDS)
 		usleep(10000);
 	EXPECT_GT(PATIENCE, seconds_now() - start);
 	/*
-	 * The reset is done, and the device releases the disk as soon as
-	 * possible.
+	 * The reset is complete, and the device releases the disk as soon as it
+	 * can.
 	 */
 	EXPECT_EQ(0, file_number(DEVICE_SYSFS "initstate"));
 	EXPECT_GT(0, open(self->path, O_RDONLY | O_EXCL));

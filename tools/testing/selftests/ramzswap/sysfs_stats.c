@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(stats, tell_what_is_stored, TEST_SECONDS)
 	EXPECT_GT(nr * (long long)page_size / 2, sysfs_stat("compr_data_size"));
 	expect_what_debugfs_says(_metadata);
 
-	/* The memory that the pages take, except for a small part. */
+	/* The memory that the pages take, except for a small part */
 	used = sysfs_stat("mem_used");
 	EXPECT_LE(stat_of("pages_used") * (long long)page_size, used);
 	EXPECT_LE(sysfs_stat("compr_data_size"), used);

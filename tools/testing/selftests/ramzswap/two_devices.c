@@ -153,7 +153,7 @@ TEST_F_TIMEOUT(two_devices, the_second_takes_over_at_swapoff, TEST_SECONDS)
 
 TEST_F_TIMEOUT(two_devices, of_the_same_priority_both_get_pages, TEST_SECONDS)
 {
-	/* Each in turn, for as many pages as are in a cluster of slots: up to 512 */
+	/* The devices take turns, each for a cluster of slots: up to 512 pages. */
 	const unsigned long nr = NR_PAGES < 2048 ? 2048 : NR_PAGES;
 	long long first, second;
 	struct region r;
@@ -187,7 +187,7 @@ TEST_F_TIMEOUT(two_devices, neither_is_the_backing_device_of_the_other, TEST_SEC
 	EXPECT_EQ(EINVAL, attr_write("backing_dev", SECOND_PATH));
 	ASSERT_TRUE(file_read(DEVICE_SYSFS "backing_dev", backing, sizeof(backing)));
 	EXPECT_STREQ("none\n", backing);
-	/* It was released. */
+	/* The first device has released it. */
 	EXPECT_TRUE(device_on());
 	EXPECT_TRUE(swap_enable(SECOND_PATH, DEVICE_PRIO));
 }

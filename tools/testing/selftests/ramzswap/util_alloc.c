@@ -10,12 +10,12 @@
 static const char * const injectors[] = { "failslab", "fail_page_alloc" };
 
 /**
- * injector_set() - set a number of the kernel's injector of failures
+ * injector_set() - set a number of a fault injector of the kernel
  * @injector: failslab or fail_page_alloc
- * @name: a file of it
+ * @name: its file with the number
  * @value: the number
  *
- * Return: whether that is possible.
+ * Return: whether that worked.
  */
 bool injector_set(const char *injector, const char *name, long long value)
 {
@@ -28,7 +28,7 @@ bool injector_set(const char *injector, const char *name, long long value)
 /**
  * injectors_prepare() - let allocations fail
  * @percent: how many of them
- * @all_tasks: of all tasks, not only of those that opt in
+ * @all_tasks: allocations of all tasks, not only of those that opt in
  *
  * This includes allocations that may wait, such as those of reclaim.
  *

@@ -68,7 +68,7 @@ static bool dm_load(const char *target, const char *parameters)
  * dm_create() - map a disk with device mapper, so that it can be stopped
  * @disk: path of the disk
  * @path: gets the path of the mapping; at least 64 bytes
- * @most: map only so many bytes, unless this is 0
+ * @most: number of bytes to map, or 0 for all
  *
  * Return: whether the mapping was created.
  */
@@ -103,7 +103,7 @@ bool dm_stop(void)
 }
 
 /**
- * dm_go_on() - end what dm_stop() began
+ * dm_go_on() - undo dm_stop()
  *
  * Return: whether that worked.
  */

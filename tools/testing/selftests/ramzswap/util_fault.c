@@ -7,7 +7,7 @@
 #include "kselftest.h"
 #include "swap_util.h"
 
-/* Where a thread goes on when it cannot read a page. */
+/* Where a thread continues when it cannot read a page */
 static __thread sigjmp_buf after_sigbus;
 static __thread bool sigbus_expected;
 
@@ -21,8 +21,8 @@ static void on_sigbus(int sig)
 
 /**
  * page_copy() - copy a page that the kernel may have lost
- * @to: where to
- * @from: where from
+ * @to: the destination
+ * @from: the source
  *
  * Either may be the page that is lost.
  *

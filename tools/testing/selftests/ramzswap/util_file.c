@@ -127,6 +127,24 @@ long long stat_value(const char *name)
 }
 
 /**
+ * falls_to() - wait up to two minutes for what is being freed
+ * @number: reads a field of statistics, like stat_value()
+ * @name: the field
+ * @most: what it should be at most
+ *
+ * Return: the field's value.
+ */
+long long falls_to(long long (*number)(const char *name), const char *name, long long most)
+{
+	const double end = seconds_now() + 120;
+	long long value;
+
+	while ((value = number(name)) > most && seconds_now() < end)
+		usleep(50000);
+	return value;
+}
+
+/**
  * device_stat() - read a field of a ramzswap device's statistics
  * @device: name of the device
  * @name: the field

@@ -68,8 +68,8 @@ static char console_levels[64];
 /**
  * console_quiet() - keep what the kernel logs off the console
  *
- * For tests that make it report with a call trace what is no fault, such as a
- * process that is killed for lack of memory.
+ * For tests that make the kernel print call traces for harmless events, such as an
+ * OOM kill.
  */
 void console_quiet(void)
 {

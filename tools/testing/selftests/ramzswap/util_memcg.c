@@ -184,7 +184,7 @@ long long memcg_number(const char *dir, const char *file)
 	return file_number(path);
 }
 
-/* The kernel adds up every two seconds, or later, what its CPUs counted. */
+/* The kernel adds up the counters of its CPUs every two seconds, or later. */
 #define STAT_DELAY_S	3
 #define STAT_PATIENCE_S	20
 
@@ -239,7 +239,7 @@ bool memcg_reclaim(const char *dir, long long bytes)
 		return false;
 	for (i = 0; i < 20; i++) {
 		writes = stat_of("bdev_num_writes");
-		/* Where a write has ended, the page is about to move to the list's end. */
+		/* A page whose write has ended waits in a batch for its move to the list's end. */
 		drain_lru_batches();
 		file_write_number(path, bytes);
 		usleep(10000);

@@ -71,9 +71,9 @@ static void run_on(const cpu_set_t *allowed, int attempt)
 /**
  * drain_lru_batches() - move what is in the LRU batch of each CPU to the lists
  *
- * What is left in one is paged out later than the rest, and would be the youngest;
- * and reclaim does not see it. MADV_COLD begins with that, and finds nothing to do
- * in memory that was never touched.
+ * Reclaim does not see the pages in these batches, so they would be paged out last
+ * and be the youngest. MADV_COLD drains the batches first, and then finds nothing to
+ * do in memory that was never touched.
  */
 void drain_lru_batches(void)
 {

@@ -22,10 +22,10 @@ double seconds_now(void)
 }
 
 /**
- * soon() - wait up to five seconds
- * @happened: for what to return true
+ * soon() - wait up to five seconds for a condition
+ * @happened: returns whether it is true
  *
- * Return: whether it did.
+ * Return: whether it became true.
  */
 bool soon(bool (*happened)(void))
 {
@@ -40,7 +40,7 @@ bool soon(bool (*happened)(void))
 }
 
 /**
- * major_faults() - count the page faults of this process that had to read
+ * major_faults() - count the major page faults of this process
  *
  * Return: their number.
  */

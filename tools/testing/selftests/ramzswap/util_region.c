@@ -157,7 +157,7 @@ void page_fill(void *page, enum fill fill, __u64 seed, unsigned long index,
 	memcpy(page, &header, sizeof(header));
 }
 
-/* Describe the contents of a page that should have others. */
+/* Describe the contents of a wrong page. */
 static void report_wrong_page(const struct region *r, unsigned long index,
 			      const unsigned char *want, unsigned long wrong)
 {

@@ -157,7 +157,7 @@ bool zswap_defaults(void)
 }
 
 /**
- * zswap_close() - let zswap accept no page, until zswap_defaults()
+ * zswap_close() - make zswap refuse all pages, until zswap_defaults()
  *
  * Return: whether that worked.
  */
