@@ -1,9 +1,9 @@
 #!/bin/bash
 # What bench.sh measured, as build/bench/report.md with plots: the targets and what was reached, then tables. The newest numbers
-# of each benchmark count, whichever day they are of. bench/targets has the targets.
+# of each benchmark count, whichever day they are of, those in results/runs, too. bench/targets has the targets.
 #
 # Usage: report.sh			"make bench" ends with it
-#	 report.sh --keep		also its summary and two plots to results/, which are committed
+#	 report.sh --keep		also its summary, two plots and the runs it is made of to results/, which are committed
 #	 report.sh --marks		are the marked numbers in texts (see bench/report.py) those in results/summary.tsv?
 #	 report.sh --self-check		does bench/report-test/ make the report that it should make?
 # "make check" does the last two.
@@ -52,7 +52,7 @@ esac
 need_pkgs report
 mkdir -p "$out"
 lock "$BUILD" report
-python3 "$report" "$out"
+python3 "$report" "$out" "$out" "$TOP/scripts/bench/targets" "$TOP/results/runs"
 cd "$out/report"
 for plot in *.gp; do
 	[ ! -e "$plot" ] || gnuplot "$plot"
@@ -64,7 +64,16 @@ say "the report is $out/report.md"
 for plot in "${kept[@]}"; do
 	[ -e "$plot.svg" ] || die "there is no plot $plot to keep" "Run 'scripts/bench.sh $plot' first."
 done
-mkdir -p "$TOP/results"
+mkdir -p "$TOP/results/runs"
+# A machine that has none of these runs makes the same report of them. The table says that a run has ended.
+while IFS= read -r file; do
+	for part in "$file" "${file%.tsv}.txt"; do
+		[ ! -e "$part" ] || [ "$part" -ef "$TOP/results/runs/$(basename "$part")" ] || cp "$part" "$TOP/results/runs/"
+	done
+done <"$out/used"
+for file in "$TOP"/results/runs/*.tsv; do
+	grep -q "/$(basename "$file")\$" "$out/used" || rm -f "$file" "${file%.tsv}.txt"
+done
 cp "$out/summary.tsv" "${kept[@]/%/.svg}" "$TOP/results/"
 {
 	cat "$out/summary.md"

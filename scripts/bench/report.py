@@ -41,7 +41,7 @@ NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 
 class Run:
     def __init__(self, path):
-        self.name = re.search(r"\d{8}-\d{6}", path.name).group()
+        self.path, self.name = path, re.search(r"\d{8}-\d{6}", path.name).group()
         self.header, self.cases = [], {}  # cases: {(clock, case): {(machine, metric): {round: value}}}
         clock = None
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -67,9 +67,14 @@ def kind_of(clock):
     return "zbud" if clock in ZBUD_CLOCKS else clock.partition("-")[0]
 
 
-def newest(directory):
-    """{(clock, case): run}"""
-    runs = [Run(p) for p in sorted(pathlib.Path(directory).glob("*.tsv")) if re.search(r"\d{8}-\d{6}", p.name)]
+def newest(*directories):
+    """{(clock, case): run}; of a run that is in several directories, the first counts"""
+    paths = {}
+    for directory in directories:
+        for p in pathlib.Path(directory).glob("*.tsv"):
+            if re.search(r"\d{8}-\d{6}", p.name):
+                paths.setdefault(p.name, p)
+    runs = [Run(paths[name]) for name in sorted(paths)]
     chosen = {}
     for run in sorted(runs, key=lambda r: r.name):
         for clock, case in run.cases:
@@ -359,9 +364,9 @@ PLOTS = [
 ]
 
 
-def main(directory, out=None, aims=HERE / "targets"):
+def main(directory, out=None, aims=HERE / "targets", *kept):
     out = pathlib.Path(out or directory)
-    chosen = newest(directory)
+    chosen = newest(directory, *kept)
     targets = read_targets(aims, chosen)
     head = ["# What was measured", ""]
     if chosen:
@@ -384,6 +389,8 @@ def main(directory, out=None, aims=HERE / "targets"):
             (plots / f"{name}.gp").write_text(text, encoding="utf-8")
         shown += [f"![{name}](report/{name}.svg)" if lines else f"{name}: not run.", ""]
     runs = runs_text(chosen)
+    used = {run.path for run in chosen.values()}
+    (out / "used").write_text("".join(f"{p}\n" for p in sorted(used)), encoding="utf-8")
     (out / "summary.md").write_text("\n".join(summary + runs), encoding="utf-8")
     (out / "summary.tsv").write_text(summary_tsv(targets), encoding="utf-8")
     (out / "report.md").write_text("\n".join(summary + tables_text(chosen) + shown + runs), encoding="utf-8")
