@@ -17,7 +17,8 @@
 #   instructions	by QEMU's count of instructions, which repeats to a fraction of a percent however busy the machine is
 #   age		the same, of pages that are not used for a while, and are compressed again
 #   compile		the same, of a compiler in a cgroup that is too small for it
-#   locks		which locks are taken, waited for and held while eight processes swap, by the kernel's own statistics
+#   locks		which locks are taken, waited for and held while eight processes swap, by the kernel's own statistics;
+#			locks-8, locks-1: with so many CPUs only
 #   spill	what leaves the cache for a disk: bytes and requests, what the disk holds, faults, swapoff. spill-hdd: of a
 #		disk that reads 150 times a second. SPILL_MIB=1024: so much, instead of 192 MiB. UNPACKED=BZIMAGE: beside a
 #		kernel of the series whose backing device does not pack
@@ -206,7 +207,7 @@ no_build='' kinds=()
 for arg; do
 	case $arg in
 	--no-build) no_build=yes ;;
-	time | pressure | age | aging | capacity | instructions | locks | compile | spill | zbud | density | cleaning | capacity-* | spill-*) kinds+=("$arg") ;;
+	time | pressure | age | aging | capacity | instructions | locks | compile | spill | zbud | density | cleaning | capacity-* | locks-* | spill-*) kinds+=("$arg") ;;
 	*) die "unknown option $arg" "The first lines of $0 say which there are." ;;
 	esac
 done
@@ -226,7 +227,7 @@ lock "$BUILD" bench
 need_pkgs build vm
 mkdir -p "$out" "$LOGS" "$guest"
 mapfile -t kernels < <(printf '%s\n' "${machines[@]}" | cut -d' ' -f2 | sort -u)
-! wanted locks || kernels+=("${kernels[@]/%/-lockstat}")
+[[ " ${kinds[*]}" != *' locks'* ]] || kernels+=("${kernels[@]/%/-lockstat}")
 [[ " ${kinds[*]}" != *' capacity'* ]] || kernels+=("$(capacity_kernel base)" "$(capacity_kernel series)")
 for kernel in "${kernels[@]}"; do
 	[ "$kernel" != unpacked ] || { cp "$UNPACKED" "$guest/unpacked.bzImage" && continue; }
