@@ -192,8 +192,7 @@ make -s -C "$TREE/tools/testing/selftests/ramzswap" OUTPUT="$WORK" LDFLAGS=-stat
 	die "the selftests failing_disk and memory_failure do not compile"
 }
 # Without zswap, large folios come from a swap file. run_vmtests.sh runs it so, too.
-gcc -O2 -Wall -static -I "$TREE/tools/testing/selftests" -o "$WORK/swapfile_extents" \
-	"$TREE/tools/testing/selftests/mm/swapfile_extents.c"
+compile_mm_tests "$TREE" "$WORK" >"$WORK/mm-tests"
 alone 'boot: a swap file with scattered blocks' '^ok 1 ' -n boot-test-swapfile -c zswap.enabled=0 "$WORK/swapfile_extents"
 # Memory to be unplugged is in a zone of its own.
 alone 'boot: memory with pages of the pool is unplugged, and refuses to be if one is bad' \

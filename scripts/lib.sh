@@ -272,6 +272,19 @@ complaints() {
 	sed -E -e "${SLOW_HOST}d" -e "${LETS_FAIL}d" -e "$2" "$1" | grep -nE -A25 "$SPLATS"
 }
 
+# compile_mm_tests SOURCE DIR: compiles the tests that the series adds to mainline's mm selftests, and prints their names. They
+# need nothing of what the others there are built with.
+compile_mm_tests() {
+	local selftests=$1/tools/testing/selftests file program
+
+	mkdir -p "$2"
+	while IFS= read -r file; do
+		program=$(basename "$file" .c)
+		gcc -O2 -Wall -static -I "$selftests" -o "$2/$program" "$1/$file"
+		echo "$program"
+	done < <(git -C "$1" diff --no-renames --diff-filter=A --name-only "$(base_rev)" HEAD -- 'tools/testing/selftests/mm/*.c')
+}
+
 # guest_dir KIND: makes a directory for a guest of this process, removes those of runs that were killed, prints its path.
 guest_dir() {
 	local old

@@ -180,14 +180,12 @@ compare() {
 # The tests that come with the fixes of part 1 fail on the base. That they pass on the series is seen by vm-test.sh, and
 # by boot-test.sh.
 fixes_are_needed() {
-	local file files program zswap
+	local programs program zswap
 
-	mapfile -t files < <(git -C "$TREE" diff --no-renames --diff-filter=A --name-only "$(base_rev)" HEAD -- \
-		'tools/testing/selftests/mm/*.c')
-	[ ${#files[@]} -gt 0 ] || not_ok "mm: there are tests of part 1"
-	for file in "${files[@]}"; do
-		program=$(basename "$file" .c) zswap=1
-		gcc -O2 -Wall -static -I "$TREE/tools/testing/selftests" -o "$WORK/$program" "$TREE/$file"
+	programs=$(compile_mm_tests "$TREE" "$WORK")
+	[ -n "$programs" ] || not_ok "mm: there are tests of part 1"
+	for program in $programs; do
+		zswap=1
 		[ "$program" != swapfile_extents ] || zswap=0
 		"$TOP/scripts/vm.sh" -k base -m 512 -s 512 -t 300 -n "mm-base-$program" -c "zswap.enabled=$zswap" \
 			"$WORK/$program" >"$WORK/$program.out" 2>&1 || :

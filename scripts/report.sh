@@ -64,16 +64,15 @@ say "the report is $out/report.md"
 for plot in "${kept[@]}"; do
 	[ -e "$plot.svg" ] || die "there is no plot $plot to keep" "Run 'scripts/bench.sh $plot' first."
 done
-mkdir -p "$TOP/results/runs"
 # A machine that has none of these runs makes the same report of them. The table says that a run has ended.
+rm -rf "$out/runs"
+mkdir -p "$out/runs" "$TOP/results"
 while IFS= read -r file; do
-	for part in "$file" "${file%.tsv}.txt"; do
-		[ ! -e "$part" ] || [ "$part" -ef "$TOP/results/runs/$(basename "$part")" ] || cp "$part" "$TOP/results/runs/"
-	done
+	cp "$file" "$out/runs"
+	[ ! -e "${file%.tsv}.txt" ] || cp "${file%.tsv}.txt" "$out/runs"
 done <"$out/used"
-for file in "$TOP"/results/runs/*.tsv; do
-	grep -q "/$(basename "$file")\$" "$out/used" || rm -f "$file" "${file%.tsv}.txt"
-done
+rm -rf "$TOP/results/runs"
+mv "$out/runs" "$TOP/results/runs"
 cp "$out/summary.tsv" "${kept[@]/%/.svg}" "$TOP/results/"
 {
 	cat "$out/summary.md"

@@ -13,7 +13,7 @@ kernel=${KERNEL:-series} seconds=$((${MINUTES:-10} * 60)) seed=${SEED:-1}
 memory=768 cpus=2
 case $kernel in *debug | kcsan) memory=1280 ;; esac # its own needs take much of it
 # flush_tlb_page() of User-mode Linux does not reach other CPUs: a process that runs there goes on with the frame that reclaim
-# has taken away, until it enters the kernel. With two CPUs, pages read wrong now and then, whatever they are swapped to.
+# has taken away, until it enters the kernel. With two CPUs, a page once read wrong.
 case $kernel in uml*) cpus=1 ;; esac
 
 # Ending may take as long as half an hour where a debug kernel is emulated.

@@ -90,18 +90,10 @@ add_target() {
 	done >>"$jobs/tests"
 }
 
-# The tests that the series adds to mainline's mm selftests. They need nothing of what the others there are built with.
+# The tests that the series adds to mainline's mm selftests
 add_mm_tests() {
-	local file program
-
-	mkdir -p "$jobs/mm"
-	while IFS= read -r file; do
-		program=$(basename "$file" .c)
-		gcc -O2 -Wall -static -I "$selftests" -o "$jobs/mm/$program" "$(kernel_source "$kernel")/$file"
-		# It has to run before zswap is enabled, and so skips itself here.
-		[ "$program" = swapfile_extents ] || echo "mm $program" >>"$jobs/tests"
-	done < <(git -C "$(kernel_source "$kernel")" diff --no-renames --diff-filter=A --name-only "$(base_rev)" HEAD -- \
-		'tools/testing/selftests/mm/*.c')
+	# swapfile_extents has to run before zswap is enabled: boot-test.sh does.
+	compile_mm_tests "$(kernel_source "$kernel")" "$jobs/mm" | sed -n '/^swapfile_extents$/d; s/^/mm /p' >>"$jobs/tests"
 }
 
 # The results with those of test_zswap replaced: does it end no worse than on the base? compare BASE RESULTS
