@@ -124,7 +124,8 @@ bool file_write_number(const char *path, long long value);
 long long file_number(const char *path);
 long long file_field(const char *path, const char *name);
 long long stat_value(const char *name);
-long long falls_to(long long (*number)(const char *name), const char *name, long long most);
+long long falls_to(long long (*number)(const char *name), const char *name, long long most,
+		   int seconds);
 long long device_stat(const char *device, const char *name);
 long long zswap_value(const char *name);
 long long pages_stored(void);

@@ -127,16 +127,18 @@ long long stat_value(const char *name)
 }
 
 /**
- * falls_to() - wait up to two minutes for what is being freed
+ * falls_to() - wait for what is being freed
  * @number: reads a field of statistics, like stat_value()
  * @name: the field
  * @most: what it should be at most
+ * @seconds: how long to wait
  *
  * Return: the field's value.
  */
-long long falls_to(long long (*number)(const char *name), const char *name, long long most)
+long long falls_to(long long (*number)(const char *name), const char *name, long long most,
+		   int seconds)
 {
-	const double end = seconds_now() + 120;
+	const double end = seconds_now() + seconds;
 	long long value;
 
 	while ((value = number(name)) > most && seconds_now() < end)
