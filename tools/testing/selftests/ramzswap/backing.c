@@ -373,8 +373,8 @@ TEST_F_TIMEOUT(backing, gets_any_amount_on_request, TEST_SECONDS)
 
 	/* A lower limit does not wait for the next page that is stored. */
 	ASSERT_EQ(0, attr_write("mem_limit", "1M"));
-	EXPECT_GE(MIB + 256 * 1024, falls_to(stat_of, "compr_data_size", MIB + 256 * 1024,
-						 120));
+	EXPECT_GE(MIB + 256 * 1024,
+		  falls_to(stat_of, "compr_data_size", MIB + 256 * 1024, 120));
 	EXPECT_EQ(0, region_wrong_bytes_all(&r));
 	region_unmap(&r);
 }
